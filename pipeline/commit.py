@@ -1,0 +1,113 @@
+"""The graph's last step: everything is there and adds up, so the manifest is written, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+
+from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
+from transforms.arrays.errors import JobError
+from transforms.files import create_once, size
+from transforms.step import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pipeline.job import Job
+
+
+def add_counts(several: Iterable[Counts]) -> Counts:
+    """Adds counts up by name.
+
+    >>> add_counts([{"a": 1}, {"a": 2, "b": 3}])
+    {'a': 3, 'b': 3}
+    """
+    sums: Counts = {}
+    for counts in several:
+        for name, number in counts.items():
+            sums[name] = sums.get(name, 0) + number
+    return sums
+
+
+def check_dead_letters(counts: Counts, limit: float, folder: str) -> Counts:
+    """Judges whether too many rows could not be used.
+
+    Args:
+        counts: Added up over the whole corpus.
+        limit: `run.max_dead_letters`.
+        folder: Where the dead letters are, for the message.
+
+    Returns:
+        The counts.
+
+    Raises:
+        JobError: The share of dead letters is above the limit.
+    """
+    letters = {name.removeprefix("dead_letters."): n for name, n in counts.items() if name.startswith("dead_letters.")}
+    read = counts.get("rows_read", 0)
+    if sum(letters.values()) > limit * read:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(letters.items(), key=lambda item: -item[1]))
+        raise JobError(
+            f"too many dead letters: {sum(letters.values())} of {read} rows ({reasons}), more than "
+            f"run.max_dead_letters {limit}; nothing is committed; see {folder}/dead_letters"
+        )
+    return counts
+
+
+class Commit(beam.DoFn):
+    """Writes the manifest.
+
+    Args:
+        described: Of the manifest, what was known before.
+        folders: The run's folder, the attempt's, and the one for scratch.
+        limit: `run.max_dead_letters`.
+    """
+
+    def __init__(self, described: Manifest, job: Job) -> None:
+        self._described = described
+        self._run_folder = job.run_folder
+        self._attempt = job.attempt
+        self._scratch = job.scratch_folder
+        self._limit = job.config.run.max_dead_letters
+
+    def process(
+        self, seed: object, counts: Counts, shards: Iterable[dict[str, Any]], letters: Iterable[dict[str, Any]]
+    ) -> Iterator[Manifest]:
+        """Writes the manifest of this attempt, or finds that another was first."""
+        shards = list(shards)
+        counts = add_counts([counts, *(shard["counts"] for shard in shards)])
+        check_dead_letters(counts, self._limit, f"{self._run_folder}/{self._attempt}")
+        totals = totals_of(counts)
+        check_laws(totals)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            **self._described,
+            "files": self._placed(file for shard in shards for file in shard["files"]),
+            "dead_letters": self._placed(letters),
+            "totals": totals,
+        }
+        for file in (*manifest["files"], *manifest["dead_letters"]):
+            self._check(file)
+        path = f"{self._run_folder}/{MANIFEST}"
+        if create_once(path, seal(manifest), self._scratch):
+            yield read_manifest(path)
+            return
+        winner = read_manifest(path)
+        if winner["attempt"] != self._attempt and winner["fingerprint"] != self._described["fingerprint"]:
+            raise JobError(
+                f"{path} was committed meanwhile by a run with another configuration, tokenizer or inputs; "
+                "choose another run.id"
+            )
+        yield winner
+
+    def _placed(self, files: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Names files from the run's folder, in order."""
+        return sorted(({**file, "path": f"{self._attempt}/{file['path']}"} for file in files), key=lambda f: f["path"])
+
+    def _check(self, file: dict[str, Any]) -> None:
+        found = size(f"{self._run_folder}/{file['path']}")
+        if found != file["bytes"]:
+            raise JobError(
+                f"{file['path']} was written with {file['bytes']} bytes and has {found}; nothing is committed"
+            )

@@ -1,0 +1,225 @@
+"""The configuration: one section a step, from YAML, short options and Hugging Face's spellings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import yaml
+
+from transforms.arrays.bucket import Batching, Bucketing
+from transforms.arrays.engines import Tokenization
+from transforms.arrays.errors import ConfigError, one_of, suggest
+from transforms.arrays.formats import Writing
+from transforms.arrays.pad import Padding
+from transforms.arrays.readers import Reading
+from transforms.arrays.shape import OUTPUT_COLUMNS
+from transforms.arrays.spec import Spec, at_least
+from transforms.arrays.truncate import Truncation
+from transforms.files import exists, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+SHUFFLES = ("auto", "runner", "files", "none")
+LATER = ("files", "none")
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+# Hugging Face's names of the same things.
+ALIASES = {
+    "padding": "pad.to",
+    "truncation": "truncate.strategy",
+    "max_length": "truncate.max_length",
+    "pad_to_multiple_of": "pad.multiple_of",
+    "stride": "truncate.stride",
+    "return_overflowing_tokens": "truncate.overflow",
+    "padding_side": "pad.side",
+    "truncation_side": "truncate.side",
+}
+
+
+class Running(Spec, frozen=True):
+    """How the job as a whole goes: the section `run`.
+
+    Attributes:
+        id: The run's name; None for a fingerprint of inputs, configuration and tokenizer.
+        seed: Of row order, shards and splits.
+        shuffle: How rows come together in shards.
+        spill_dir: For the shuffle through files.
+        max_dead_letters: Fraction of the rows read above which the job fails.
+        incremental: Whether only new inputs are read.
+    """
+
+    id: str | None = None
+    seed: int = 0
+    shuffle: str = "auto"
+    spill_dir: str | None = None
+    max_dead_letters: float = 0.01
+    incremental: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be a run's name, a share or a shuffle."""
+        if self.id is not None and not RUN_ID.fullmatch(self.id):
+            raise ConfigError(f"run.id: {self.id!r} cannot name a folder; use letters, digits, dot, dash, underscore")
+        one_of(self.shuffle, SHUFFLES, "run.shuffle")
+        if self.shuffle in LATER:
+            raise ConfigError(f"run.shuffle: {self.shuffle} is not available yet; write auto or runner")
+        at_least(self.seed, 0, "run.seed")
+        if not 0 <= self.max_dead_letters <= 1:
+            raise ConfigError(f"run.max_dead_letters: {self.max_dead_letters} is no fraction; write 0 to 1")
+        if self.incremental:
+            raise ConfigError("run.incremental: not available yet")
+
+
+class Config(Spec, frozen=True):
+    """The whole configuration; every section and key may be left out.
+
+    Attributes:
+        read: What is read.
+        tokenize: How texts become ids.
+        truncate: How rows are cut to size.
+        bucket: How rows are put into length classes.
+        pad: How batches become rectangles.
+        batch: How many rows make a batch.
+        write: What is written.
+        split: Names and shares of the splits; empty: all rows are "train".
+        run: How the job as a whole goes.
+        beam: Beam's own options.
+
+    >>> load_config({"max_length": 128, "padding": "max_length"}).truncate.max_length
+    128
+    """
+
+    read: Reading = Reading()
+    tokenize: Tokenization = Tokenization()
+    truncate: Truncation = Truncation()
+    bucket: Bucketing = Bucketing()
+    pad: Padding = Padding()
+    batch: Batching = Batching()
+    write: Writing = Writing()
+    split: dict[str, float] = msgspec.field(default_factory=dict)
+    run: Running = Running()
+    beam: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses kept columns that would stand where an output column stands."""
+        for name in self.read.keep:
+            if name in OUTPUT_COLUMNS:
+                raise ConfigError(f"read.keep: {name!r} is also an output column; rename it in the input")
+
+
+def load_config(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:
+    """Reads a configuration.
+
+    Args:
+        source: A YAML file's path, on any file system; or the sections themselves; or None for defaults.
+        overrides: `section.key=value`, values as YAML; later ones win.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: A key, a type or a value is wrong; the message names it and what would be right.
+    """
+    tree = _canonical(_load(source))
+    for override in overrides:
+        _apply(tree, override)
+    _check_keys(tree)
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ConfigError):
+            raise error.__cause__ from None
+        raise ConfigError(_for_people(str(error), tree)) from None
+
+
+def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    if not isinstance(source, str) and hasattr(source, "items"):
+        return dict(cast("Mapping[str, Any]", source))
+    path = str(source)
+    if not exists(path):
+        raise ConfigError(f"--config: there is no file {path}")
+    try:
+        tree = yaml.safe_load(read_bytes(path))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config: {path} is not YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"--config: {path} cannot be read: {error}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"--config: {path} holds a {type(tree).__name__}, expected sections such as read: and write:")
+    return tree
+
+
+def _canonical(tree: dict[str, Any]) -> dict[str, Any]:
+    """Copies the sections and puts Hugging Face's spellings in their places."""
+    sections = {key: dict(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    for alias, target in ALIASES.items():
+        if alias not in sections:
+            continue
+        section, key = target.split(".")
+        inside = sections.setdefault(section, {})
+        inside = sections[section] = {} if inside is None else inside
+        if isinstance(inside, dict) and key in inside:
+            raise ConfigError(f"{alias}: {target} is given too, and means the same; give one of them")
+        if isinstance(inside, dict):
+            inside[key] = sections[alias]
+        del sections[alias]
+    return {key: {} if value is None else value for key, value in sections.items()}
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Puts `section.key=value` into the sections."""
+    path, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set: {override!r} has no value; write --set SECTION.KEY=VALUE")
+    section, _, key = ALIASES.get(path, path).partition(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if not key:
+        one_of(section, Config.__struct_fields__, "--set")
+        tree[section] = value
+        return
+    inside = tree.setdefault(section, {})
+    if not isinstance(inside, dict):
+        raise ConfigError(f"--set: {section} is {inside!r}, which has no keys")
+    inside[key] = value
+
+
+def _check_keys(tree: dict[str, Any]) -> None:
+    """Refuses keys that do not exist, with the closest that do."""
+    for section, inside in tree.items():
+        if section not in Config.__struct_fields__:
+            raise ConfigError(
+                f"{section}: there is no such section; {suggest(str(section), [*Config.__struct_fields__, *ALIASES])}"
+            )
+        if not isinstance(inside, dict):
+            raise ConfigError(f"{section}: expected keys below it, got {inside!r}")
+        spec = type(getattr(Config(), section))
+        if not issubclass(spec, Spec):
+            continue
+        for key in inside:
+            if key not in spec.__struct_fields__:
+                raise ConfigError(f"{section}.{key}: there is no such key; {suggest(str(key), spec.__struct_fields__)}")
+
+
+def _for_people(message: str, tree: dict[str, Any]) -> str:
+    """Turns msgspec's message, such as "Expected `int`, got `str` - at `$.batch.rows`", round."""
+    problem, _, place = message.partition(" - at `$.")
+    path = place.rstrip("`")
+    value: Any = tree
+    for key in re.findall(r"[^.\[\]]+", path):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+    problem = problem.replace("`", "").replace(" | null", " or nothing").replace(" | ", " or ")
+    return f"{path}: {problem[:1].lower()}{problem[1:]} ({value!r})"

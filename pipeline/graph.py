@@ -1,0 +1,84 @@
+"""The whole graph on one screen, the elements' types between the steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsIter, AsSingleton
+
+from pipeline.commit import Commit, add_counts, check_dead_letters
+from pipeline.job import Job, begin_attempt, describe, prepare
+from transforms.bucket import BucketByLength
+from transforms.dead_letters import WriteDeadLetters, count_reasons
+from transforms.read import ReadCorpus
+from transforms.step import Counts
+from transforms.tokenize import Tokenize
+from transforms.truncate import Truncate
+from transforms.write import WriteShards
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from transforms.progress import Progress
+
+
+def build(pipeline: beam.Pipeline, config: Config) -> Any:
+    """Adds a whole job to a pipeline.
+
+    Args:
+        pipeline: Somebody's pipeline.
+        config: The configuration.
+
+    Returns:
+        A PCollection with the manifest, a dict, as its one element.
+
+    Raises:
+        ConfigError: The configuration does not fit its inputs or its tokenizer.
+    """
+    return build_job(pipeline, prepare(config))
+
+
+def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = None) -> Any:
+    """Adds a prepared job to a pipeline: see `build`.
+
+    Args:
+        pipeline: The pipeline.
+        job: The job; its attempt is begun here.
+        progress: Where workers note how far they are.
+
+    Returns:
+        A PCollection with the manifest.
+    """
+    config, shape = begin_attempt(job), job.shape
+    texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
+    unneeded = [text for text in texts if text not in job.corpus.kept]
+
+    read = pipeline | "Read" >> ReadCorpus(config.read, job.corpus, progress).with_dead_letters()
+    # RecordBatch: row_id, texts, kept columns
+    tokenized = read.rows | "Tokenize" >> Tokenize(config.tokenize, texts).with_dead_letters()
+    # RecordBatch: the same, and the ids of each text
+    truncated = tokenized.rows | "Truncate" >> Truncate(shape, unneeded).with_dead_letters()
+    # RecordBatch: row_id, ids with special tokens, content lengths, kept columns
+    dealt = truncated.rows | "BucketByLength" >> BucketByLength(shape)
+    # (shard, RecordBatch)
+
+    steps = (read, tokenized, truncated)
+    letters = tuple(step.dead_letters for step in steps) | "DeadLetters" >> beam.Flatten()
+    # RecordBatch: reason, message, place, raw content
+    reasons = letters | "CountReasons" >> beam.Map(count_reasons).with_output_types(Counts)
+    counts = (
+        (*(step.counts for step in steps), reasons)
+        | "Counts" >> beam.Flatten()
+        | "AddCounts" >> beam.CombineGlobally(add_counts).with_output_types(Counts)
+    )
+    buried = letters | "WriteDeadLetters" >> WriteDeadLetters(config.write.path, shape.shards)
+    # The limit is judged when the dead letters are on disk, and before a shard is written.
+    gate = counts | "CheckDeadLetters" >> beam.Map(
+        lambda sums, _: check_dead_letters(sums, limit, folder), AsIter(buried)
+    ).with_output_types(Counts)
+
+    shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress)
+    # {files, counts}
+    commit = beam.ParDo(Commit(describe(job), job), AsSingleton(gate), AsIter(shards), AsIter(buried))
+    # On one element of its own, so that it runs for no rows too.
+    return pipeline | "Once" >> beam.Create([None]) | "Commit" >> commit.with_output_types(dict[str, Any])

@@ -1,0 +1,257 @@
+"""A job: the configuration resolved against its inputs and tokenizer, and the attempt it writes to."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pipeline.manifest import MANIFEST, canonical
+from transforms.arrays.errors import ConfigError
+from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
+from transforms.arrays.formats import schema_of
+from transforms.arrays.readers.rows import KEPT_NAMES
+from transforms.arrays.shape import Shape, make_shape
+from transforms.files import exists, refuse_remote_output, write_bytes
+from transforms.inputs import Corpus, find_corpus
+from transforms.tokenizer_files import CONFIG, TOKENIZER, TokenizerFiles, read_tokenizer_files
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+SHARD_BYTES = 256 << 20  # of inputs on disk, for write.shards: auto
+
+VERSIONED = ("oblong", "apache-beam", "tokenizers", "pyarrow", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is known before the pipeline runs.
+
+    Attributes:
+        config: As the user wrote it.
+        corpus: The frozen inputs.
+        files: The tokenizer's files.
+        facts: What they say.
+        shape: Where rows go and what they become.
+        fingerprint: Of inputs, configuration and tokenizer.
+        run_id: The run's name.
+        attempt: The attempt's name.
+        created: When the job was made, UTC.
+    """
+
+    config: Config
+    corpus: Corpus
+    files: TokenizerFiles
+    facts: TokenizerFacts
+    shape: Shape
+    fingerprint: str
+    run_id: str
+    attempt: str
+    created: str
+
+    @property
+    def run_folder(self) -> str:
+        """Where the run's manifest is to be."""
+        return run_folder(self.config.write.path, self.run_id)
+
+    @property
+    def attempt_folder(self) -> str:
+        """Where this attempt, and nothing else, writes."""
+        return f"{self.run_folder}/{self.attempt}"
+
+    @property
+    def scratch_folder(self) -> str:
+        """Where files are before they are whole; nothing in it outlives the attempt."""
+        return f"{self.attempt_folder}.tmp"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided that the user did not ask for."""
+        return (*self.facts.notes, *self.shape.notes)
+
+    @property
+    def schema(self) -> Any:
+        """Columns of the shards."""
+        return schema_of(self.corpus.kept, self.shape.columns)
+
+
+def run_folder(output: str, run_id: str) -> str:
+    """Where a run of a data set is."""
+    return f"{output.rstrip('/')}/runs/{run_id}"
+
+
+def prepare(config: Config) -> Job:
+    """Resolves a configuration; nothing is written.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The job.
+
+    Raises:
+        ConfigError: The configuration does not fit its inputs or its tokenizer.
+    """
+    refuse_remote_output(config.write.path)
+    corpus = find_corpus(config.read)
+    files = read_tokenizer_files(config.tokenize.tokenizer)
+    facts = read_facts(
+        files.tokenizer_json,
+        files.config_json,
+        add_special_tokens=config.tokenize.add_special_tokens,
+        ignore=config.tokenize.ignore,
+    )
+    pad_id = None
+    if config.pad.pads:
+        pad_id = pad_token_id(plain_tokenizer(files.tokenizer_json), facts, config.pad.token)
+    shards = config.write.shards
+    shape = make_shape(
+        facts,
+        pad_id,
+        pair=config.read.text_pair is not None,
+        truncation=config.truncate,
+        bucketing=config.bucket,
+        batching=config.batch,
+        padding=config.pad,
+        columns=config.write.columns,
+        seed=config.run.seed,
+        shards=shards if isinstance(shards, int) else max(1, -(-corpus.bytes // SHARD_BYTES)),
+        splits=config.split,
+    )
+    fingerprint = _fingerprint(config, corpus, facts, files)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return Job(
+        config=config,
+        corpus=corpus,
+        files=files,
+        facts=facts,
+        shape=shape,
+        fingerprint=fingerprint,
+        run_id=config.run.id or fingerprint[:16],
+        attempt=f"attempt-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        created=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: TokenizerFiles) -> str:
+    """Names what the data files depend on: not where they go, nor what runs the job."""
+    sections = msgspec.to_builtins(config)
+    for key in ("files", "root", "split_bytes"):
+        del sections["read"][key]
+    del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
+    for key in ("id", "shuffle", "spill_dir"):
+        del sections["run"][key]
+    described = {
+        "inputs": [[file.file, file.bytes, file.changed] for file in corpus.files],
+        "kept": {name: str(kind) for name, kind in corpus.kept.items()},
+        "config": sections,
+        "tokenizer": facts.sha256,
+        "tokenizer_config": hashlib.sha256(files.config_json or b"").hexdigest(),
+    }
+    return hashlib.sha256(canonical(described)).hexdigest()
+
+
+def next_free(job: Job) -> Job:
+    """Gives a job a run of its own where its run is committed already.
+
+    Args:
+        job: The job.
+
+    Returns:
+        The job under the first free of its id, its id-2, its id-3, ...
+    """
+    number, fresh = 2, job
+    while exists(f"{fresh.run_folder}/{MANIFEST}"):
+        fresh = replace(job, run_id=f"{job.run_id}-{number}")
+        number += 1
+    return fresh
+
+
+def begin_attempt(job: Job) -> Config:
+    """Puts the tokenizer as used into the attempt's folder, where workers read it.
+
+    Args:
+        job: The job.
+
+    Returns:
+        The configuration with paths as workers are to use them.
+
+    Raises:
+        ConfigError: The output cannot be written.
+    """
+    folder = f"{job.attempt_folder}/tokenizer"
+    try:
+        write_bytes(f"{folder}/{TOKENIZER}", job.files.tokenizer_json)
+        if job.files.config_json is not None:
+            write_bytes(f"{folder}/{CONFIG}", job.files.config_json)
+    except OSError as error:
+        raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
+    structs = msgspec.structs
+    return structs.replace(
+        job.config,
+        tokenize=structs.replace(job.config.tokenize, tokenizer=folder),
+        write=structs.replace(job.config.write, path=job.attempt_folder),
+    )
+
+
+def resolved(job: Job) -> dict[str, Any]:
+    """The configuration as the manifest has it, with what was null or auto filled in."""
+    structs = msgspec.structs
+    config = structs.replace(
+        job.config,
+        read=structs.replace(job.config.read, keep={name: KEPT_NAMES[k] for name, k in job.corpus.kept.items()}),
+        truncate=job.shape.truncation,
+        bucket=structs.replace(job.config.bucket, boundaries=job.shape.layout.edges),
+        pad=structs.replace(job.shape.layout.padding, token=job.config.pad.token or job.facts.pad_token),
+        write=structs.replace(
+            job.config.write,
+            columns=job.shape.columns,
+            shards=job.shape.shards,
+            compression=job.config.write.codecs(),
+        ),
+        split=dict(job.shape.splits),
+    )
+    sections: dict[str, Any] = msgspec.to_builtins(config)
+    if job.config.batch.tokens is None:
+        sections["batch"]["rows"] = job.shape.layout.rows[0]
+    return sections
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the data files depend on."""
+    return {name: metadata.version(name) for name in VERSIONED}
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """Everything of a manifest that is known before the job runs.
+
+    Args:
+        job: The job.
+
+    Returns:
+        The manifest without files, dead letters and totals.
+    """
+    return {
+        "run_id": job.run_id,
+        "attempt": job.attempt,
+        "created": job.created,
+        "fingerprint": job.fingerprint,
+        "config": resolved(job),
+        "notes": list(job.notes),
+        "tokenizer": {
+            "path": f"{job.attempt}/tokenizer",
+            "sha256": job.facts.sha256,
+            "engine": "tokenizers",
+            "vocab_size": job.facts.vocab_size,
+            "model_max_length": job.facts.model_max_length,
+        },
+        "inputs": [{"path": f.path, "file": f.file, "bytes": f.bytes, "changed": f.changed} for f in job.corpus.files],
+        "schema": [{"name": field.name, "type": str(field.type)} for field in job.schema],
+        "versions": versions(),
+    }

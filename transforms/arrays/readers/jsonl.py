@@ -1,0 +1,174 @@
+"""JSON Lines: every line that is not blank is an object, and a row."""
+
+from __future__ import annotations
+
+import json
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from transforms.arrays.dead_letters import DeadLetters
+from transforms.arrays.readers.lines import Lines, read_lines
+from transforms.arrays.readers.rows import Columns, Rows, Source, make_rows
+from transforms.arrays.readers.text import bury_too_long
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OPEN, CLOSE = ord("{"), ord("}")
+
+JSON_TYPES: dict[Any, Any] = {
+    pa.bool_(): bool,
+    pa.int32(): Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    pa.int64(): Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    pa.float32(): float,
+    pa.float64(): float,
+    pa.string(): str,
+}
+
+
+class BadRow(NamedTuple):
+    """Why a line is no row.
+
+    Attributes:
+        reason: One of `dead_letters.REASONS`.
+        message: For a person.
+    """
+
+    reason: str
+    message: str
+
+
+def _row_type(columns: Columns) -> Any:
+    """Builds the struct that a line is decoded into: texts are required strings, kept columns may be null."""
+    fields: list[Any] = []
+    for i, name in enumerate(columns.wanted):
+        if name in columns.texts:
+            fields.append((f"c{i}", str))
+        else:
+            fields.append((f"c{i}", JSON_TYPES[columns.kept[name]] | None, None))
+    rename = {f"c{i}": name for i, name in enumerate(columns.wanted)}
+    return msgspec.defstruct("Row", fields, rename=rename, kw_only=True, gc=False)
+
+
+def read_jsonl(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[Rows]:
+    """Reads JSON Lines.
+
+    Args:
+        stream: The file, decompressed.
+        source: The range to read.
+        columns: The columns to read.
+
+    Yields:
+        Rows by the block.
+    """
+    decoder = msgspec.json.Decoder(_row_type(columns))
+    for lines in read_lines(stream, source.start, source.stop, max_row_bytes=columns.max_row_bytes):
+        dead = DeadLetters()
+        bury_too_long(dead, source.file, lines, columns.max_row_bytes)
+        lines = _without_empty(lines)
+        rows = _decode_block(decoder, lines)
+        if rows is None:
+            rows, lines = _decode_lines(decoder, lines, columns, source.file, dead)
+        arrays = [
+            pa.array(list(map(attrgetter(f"c{i}"), rows)), columns.type_of(name))
+            for i, name in enumerate(columns.wanted)
+        ]
+        yield make_rows(columns, source.file, lines.positions, arrays, dead)
+
+
+def _without_empty(lines: Lines) -> Lines:
+    full = lines.stops > lines.starts
+    if full.all():
+        return lines
+    return lines._replace(starts=lines.starts[full], stops=lines.stops[full], positions=lines.positions[full])
+
+
+def _decode_block(decoder: Any, lines: Lines) -> list[Any] | None:
+    """Decodes a whole block at once; None where a line may not be an object of its own.
+
+    The library's `decode_lines` takes several objects on a line, an object over several lines, and bytes
+    that are not UTF-8 where it skips a value. A line that begins with a brace, ends with one and is UTF-8
+    can be none of these unless the number of objects differs from the number of lines: an object that
+    went on into the next line would need a comma, colon or bracket before that line's brace.
+    """
+    if not len(lines.starts):
+        return []
+    begin, end = int(lines.starts[0]), int(lines.stops[-1])
+    framed = (lines.data[lines.starts] == OPEN) & (lines.data[lines.stops - 1] == CLOSE)
+    # Lines that were passed over, or that belong to the next range, are still in the buffer.
+    gaps = int((lines.starts[1:] - lines.stops[:-1]).max(initial=1)) > len(b"\r\n")
+    if gaps or not framed.all():
+        return None
+    block = lines.data[begin:end].tobytes()
+    try:
+        block.decode()
+        rows: list[Any] = decoder.decode_lines(block)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return rows if len(rows) == len(lines.starts) else None
+
+
+def _decode_lines(
+    decoder: Any, lines: Lines, columns: Columns, file: str, dead: DeadLetters
+) -> tuple[list[Any], Lines]:
+    """Decodes a block line by line, so that a bad line is found and the others are not lost."""
+    rows, good = [], []
+    for i in range(len(lines.starts)):
+        line = lines.line(i)
+        row = _decode_line(decoder, line, columns)
+        if isinstance(row, BadRow):
+            dead.add(row.reason, row.message, file, int(lines.positions[i]), line)
+        elif row is not None:
+            rows.append(row)
+            good.append(i)
+    index = np.array(good, np.int64)
+    return rows, lines._replace(starts=lines.starts[index], stops=lines.stops[index], positions=lines.positions[index])
+
+
+def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:
+    """Decodes a line into a row, a `BadRow`, or None for a blank one."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return BadRow("bad_encoding", f"not UTF-8 at byte {error.start} of the line")
+    if not line.strip(b" \t\r\n"):
+        return None
+    try:
+        return decoder.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return _bad_json(line, error)
+    if not isinstance(row, dict):
+        return BadRow("bad_row", f"expected an object, got {type(row).__name__}")
+    try:
+        # Of two equal keys the last counts, which only a dict knows.
+        return msgspec.convert(row, decoder.type)
+    except msgspec.ValidationError as error:
+        return _bad_value(row, columns.texts, str(error), decoder.type)
+
+
+def _bad_json(line: bytes, error: Exception) -> BadRow:
+    """Tells half a surrogate pair from other bad JSON."""
+    try:
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return BadRow("bad_encoding", "an escape is half of a surrogate pair")
+    except (ValueError, RecursionError):
+        pass
+    return BadRow("bad_json", "nested too deeply" if isinstance(error, RecursionError) else str(error))
+
+
+def _bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type: Any) -> BadRow:
+    for text in texts:
+        if text not in row:
+            return BadRow("missing_column", f"no {text!r}; it has {', '.join(map(repr, list(row)[:8]))}")
+        if row[text] is None:
+            return BadRow("null_text", f"{text} is null")
+    return BadRow("wrong_type", message)

@@ -1,0 +1,149 @@
+"""What can be told from the first rows of a file: whether its columns are there, and the kept types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+
+from transforms.arrays.errors import ConfigError, suggest
+from transforms.arrays.readers import CODECS, detect
+from transforms.arrays.readers.delimited import first_rows
+from transforms.arrays.readers.lines import read_lines
+from transforms.arrays.readers.parquet import open_parquet
+from transforms.arrays.readers.rows import KEPT_TYPES, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SAMPLE_ROWS = 1000
+
+
+def kept_types(stream: BinaryIO | None, path: str, reading: Reading) -> dict[str, Any] | None:
+    """Says how the kept columns are typed.
+
+    Args:
+        stream: The first file; None where all files are empty.
+        path: Its path.
+        reading: The section `read`.
+
+    Returns:
+        Names and Arrow types; None where the file has no row to tell from.
+
+    Raises:
+        ConfigError: A column is not in the file, or its type cannot be told.
+    """
+    said = {name: KEPT_TYPES[kind] for name, kind in reading.keep.items()} if isinstance(reading.keep, dict) else {}
+    if stream is None:
+        return {name: said.get(name, pa.string()) for name in reading.keep}
+    how = detect(path, reading.format)
+    if how.codec:
+        stream = CODECS[how.codec](stream)
+    types: dict[str, Any] | None = SAMPLERS[how.reader](stream, path, reading, said)
+    return types
+
+
+def _check_columns(names: Sequence[str], wanted: Iterable[tuple[str, str]], path: str) -> None:
+    for option, name in wanted:
+        if name not in names:
+            raise ConfigError(f"{option}: {path} has no column {name!r}; {suggest(name, names)}")
+
+
+def _wanted(reading: Reading) -> list[tuple[str, str]]:
+    """Every column that is asked for, with the option that asks."""
+    pair = [("read.text_pair", reading.text_pair)] if reading.text_pair is not None else []
+    return [("read.text", reading.text), *pair, *(("read.keep", name) for name in reading.keep)]
+
+
+def _from_text(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+    if reading.text_pair is not None:
+        raise ConfigError(f"read.text_pair: {path} is plain text, which has no second column")
+    _check_columns([reading.text], [("read.keep", name) for name in reading.keep], path)
+    return {name: said.get(name, pa.string()) for name in reading.keep}
+
+
+def _from_jsonl(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+    rows = []
+    block = next(read_lines(stream, max_row_bytes=reading.max_row_bytes), None)
+    for i in range(min(SAMPLE_ROWS, len(block.starts) if block else 0)):
+        try:
+            row = msgspec.json.decode(block.line(i) if block else b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    if not rows:
+        return None
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    _check_columns(names, _wanted(reading), path)
+    return {name: said.get(name) or _of_values(name, [row.get(name) for row in rows], path) for name in reading.keep}
+
+
+def _of_values(name: str, values: list[Any], path: str) -> Any:
+    kinds = {type(value) for value in values if value is not None}
+    for some, kind in (({bool}, pa.bool_()), ({str}, pa.string()), ({int}, pa.int64()), ({int, float}, pa.float64())):
+        if kinds and kinds <= some:
+            return kind
+    spelled = "no value" if not kinds else f"values of types {', '.join(sorted(kind.__name__ for kind in kinds))}"
+    raise ConfigError(
+        f"read.keep: the first rows of {path} have {spelled} for {name!r}; say its type: "
+        f"read.keep: {{{name}: {'|'.join(KEPT_TYPES)}}}"
+    )
+
+
+def _from_delimited(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+    how = detect(path, reading.format)
+    header, rows = first_rows(stream, how.reader, path, reading.columns, reading.max_row_bytes, SAMPLE_ROWS)
+    if header is None:
+        return None
+    _check_columns(header, _wanted(reading), path)
+    kept = {}
+    for name in reading.keep:
+        index = header.index(name)
+        values = [row[index] for row in rows if len(row) == len(header)]
+        kept[name] = said.get(name) or _of_strings([value for value in values if value])
+    return kept
+
+
+def _of_strings(values: list[str]) -> Any:
+    """The narrowest type that takes every field; string where there is none to tell from."""
+    for kind in (pa.int64(), pa.float64(), pa.bool_()):
+        try:
+            pa.array(values, pa.string()).cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        return kind if values else pa.string()
+    return pa.string()
+
+
+def _from_parquet(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+    schema = open_parquet(stream, path).schema_arrow
+    _check_columns(schema.names, _wanted(reading), path)
+    return {name: said.get(name) or _of_arrow(name, schema.field(name).type, path) for name in reading.keep}
+
+
+def _of_arrow(name: str, kind: Any, path: str) -> Any:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_integer(kind) and kind not in (pa.uint64(), pa.int64()):
+        return pa.int32() if kind.bit_width < 32 or kind == pa.int32() else pa.int64()
+    if kind == pa.float16():
+        return pa.float32()
+    if kind in KEPT_TYPES.values():
+        return kind
+    raise ConfigError(
+        f"read.keep: {name!r} of {path} is {kind}; kept columns are {', '.join(KEPT_TYPES)}: say which, "
+        f"e.g. read.keep: {{{name}: string}}, or leave it out"
+    )
+
+
+SAMPLERS: dict[str, Any] = {
+    "text": _from_text,
+    "jsonl": _from_jsonl,
+    "csv": _from_delimited,
+    "tsv": _from_delimited,
+    "parquet": _from_parquet,
+}

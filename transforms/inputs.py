@@ -1,0 +1,188 @@
+"""The inputs of a job: matched, frozen into a list, and divided into units of work."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from transforms.arrays.errors import ConfigError
+from transforms.arrays.readers import READERS, Format, Reading, Source, detect
+from transforms.arrays.readers.parquet import open_parquet
+from transforms.arrays.readers.sample import kept_types
+from transforms.files import GLOB, Found, is_local, match, open_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class InputFile(NamedTuple):
+    """A file of the inputs.
+
+    Attributes:
+        path: Where it is.
+        file: Its path relative to the root: how rows know it.
+        bytes: Its size.
+        changed: When it was last changed, seconds since 1970.
+    """
+
+    path: str
+    file: str
+    bytes: int
+    changed: float
+
+
+class Split(NamedTuple):
+    """A unit of work: stretches of one or more files of one format.
+
+    Attributes:
+        sources: The stretches.
+        format: How they are read.
+        bytes: Bytes on disk that it stands for, for the progress line.
+    """
+
+    sources: tuple[Source, ...]
+    format: Format
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The inputs of a job.
+
+    Attributes:
+        files: In the order of their relative paths.
+        kept: Names and Arrow types of the kept columns.
+    """
+
+    files: tuple[InputFile, ...]
+    kept: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on disk."""
+        return sum(file.bytes for file in self.files)
+
+
+def find_corpus(reading: Reading) -> Corpus:
+    """Freezes the inputs.
+
+    Args:
+        reading: The section `read`.
+
+    Returns:
+        The files that the patterns match now, each once, and the types of the kept columns.
+
+    Raises:
+        ConfigError: A pattern matches nothing, a column is not there, or a type cannot be told.
+    """
+    if not reading.patterns:
+        raise ConfigError("read.files: nothing to read; give a pattern, e.g. --input 'corpus/*.jsonl'")
+    found: dict[str, Found] = {}
+    for pattern in reading.patterns:
+        matched = match(pattern, "read.files")
+        if not matched:
+            raise ConfigError(f"read.files: {pattern!r} matches no file{_folder_hint(pattern)}")
+        found |= {file.path: file for file in matched}
+    root = reading.root if reading.root is not None else _common_folder(reading.patterns)
+    files = [InputFile(path, _relative(path, root), size, changed) for path, size, changed in found.values()]
+    files.sort(key=lambda file: file.file)
+    return Corpus(tuple(files), _kept_types(reading, files))
+
+
+def _folder_hint(pattern: str) -> str:
+    inside = posixpath.join(pattern, "*")
+    if not GLOB & set(pattern) and is_local(pattern) and match(inside, "read.files"):
+        return f"; it is a folder: write {inside!r}"
+    return ""
+
+
+def _common_folder(patterns: tuple[str, ...]) -> str:
+    """The deepest folder that holds the fixed parts of all patterns."""
+    fixed = []
+    for pattern in patterns:
+        first_glob = next((i for i, char in enumerate(pattern) if char in GLOB), len(pattern))
+        fixed.append(posixpath.dirname(pattern[:first_glob]))
+    return posixpath.commonpath(fixed) if all(fixed) else ""
+
+
+def _relative(path: str, root: str) -> str:
+    if not root:
+        return posixpath.normpath(path)
+    if is_local(path):
+        path, root = posixpath.normpath(path), posixpath.normpath(root)
+    prefix = root.rstrip("/") + "/"
+    if root == ".":
+        return path
+    if not path.startswith(prefix):
+        raise ConfigError(f"read.root: {path} is not below {root}")
+    return path[len(prefix) :]
+
+
+def _kept_types(reading: Reading, files: list[InputFile]) -> dict[str, Any]:
+    for file in files:
+        if file.bytes:
+            with open_binary(file.path) as stream:
+                types = kept_types(stream, file.path, reading)
+            if types is not None:
+                return types
+    return kept_types(None, "", reading) or {}
+
+
+def divide(corpus: Corpus, reading: Reading) -> list[Split]:
+    """Divides the inputs into units of work of about `split_bytes` each.
+
+    Large files are divided where their format allows it, small ones packed together.
+
+    Args:
+        corpus: The inputs.
+        reading: The section `read`.
+
+    Returns:
+        The units; each byte of the inputs belongs to one.
+    """
+    splits: list[Split] = []
+    packed: dict[Format, list[tuple[Source, int]]] = {}
+    for file in corpus.files:
+        if not file.bytes:
+            continue
+        how = detect(file.path, reading.format)
+        for source, size in _stretches(file, how, reading.split_bytes):
+            pack = packed.setdefault(how, [])
+            if pack and sum(n for _, n in pack) + size > reading.split_bytes:
+                splits.append(_split(packed.pop(how), how))
+                pack = packed.setdefault(how, [])
+            pack.append((source, size))
+    return splits + [_split(pack, how) for how, pack in packed.items()]
+
+
+def _split(pack: list[tuple[Source, int]], how: Format) -> Split:
+    return Split(tuple(source for source, _ in pack), how, sum(size for _, size in pack))
+
+
+def _stretches(file: InputFile, how: Format, split_bytes: int) -> Iterator[tuple[Source, int]]:
+    """Cuts a file into stretches of about `split_bytes`, with the bytes of each."""
+    unit = READERS[how.reader].unit if how.codec is None else None
+    if file.bytes <= split_bytes or unit is None:
+        yield Source(file.path, file.file), file.bytes
+    elif unit == "bytes":
+        for start in range(0, file.bytes, split_bytes):
+            stop = min(start + split_bytes, file.bytes)
+            yield Source(file.path, file.file, start, None if stop == file.bytes else stop), stop - start
+    else:
+        yield from _row_group_stretches(file, split_bytes)
+
+
+def _row_group_stretches(file: InputFile, split_bytes: int) -> Iterator[tuple[Source, int]]:
+    with open_binary(file.path) as stream:
+        metadata = open_parquet(stream, file.path).metadata
+        sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+    # Sizes inside are uncompressed; stretches are measured by their share of the file.
+    scale = file.bytes / max(sum(sizes), 1)
+    start, size = 0, 0.0
+    for i, group in enumerate(sizes):
+        if size and size + group * scale > split_bytes:
+            yield Source(file.path, file.file, start, i), int(size)
+            start, size = i, 0.0
+        size += group * scale
+    yield Source(file.path, file.file, start, len(sizes)), int(size)

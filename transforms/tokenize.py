@@ -1,0 +1,86 @@
+"""Tokenize: texts become ids, without special tokens yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from transforms.arrays.dead_letters import DeadLetters, add_rows
+from transforms.arrays.engines import Engine, Tokenization, encode_or_bisect, make_engine
+from transforms.arrays.facts import plain_tokenizer
+from transforms.step import Step, dead
+from transforms.tokenizer_files import read_tokenizer_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Tokenize(Step):
+    """Encodes texts.
+
+    Input: RecordBatches with `row_id` and the text columns. Output: the same, and `input_ids`, a struct of
+    one list<int32> for each text: its ids without special tokens.
+
+    Args:
+        tokenization: The section `tokenize`; workers read the tokenizer from its path.
+        texts: The text columns: one, or two for pairs.
+    """
+
+    def __init__(self, tokenization: Tokenization, texts: Sequence[str] = ("text",)) -> None:
+        super().__init__()
+        self._tokenization = tokenization
+        self._texts = tuple(texts)
+
+    def expand(self, batches: Any) -> Any:
+        """Encodes each batch."""
+        return self.apply_dofn(batches, _Tokenize(self._tokenization, self._texts))
+
+
+class _Tokenize(beam.DoFn):
+    def __init__(self, tokenization: Tokenization, texts: tuple[str, ...]) -> None:
+        self._tokenization = tokenization
+        self._texts = texts
+        self._engine: Engine | None = None
+
+    def setup(self) -> None:
+        """Loads the tokenizer once a worker."""
+        files = read_tokenizer_files(self._tokenization.tokenizer)
+        self._engine = make_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine)
+
+    def process(self, batch: Any) -> Iterator[Any]:
+        """Encodes one batch."""
+        if self._engine is None:
+            raise RuntimeError("setup() comes before process()")
+        rows, letters = tokenize(batch, self._engine, self._texts)
+        yield from dead(letters)
+        if rows.num_rows:
+            yield rows
+
+
+def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any]:
+    """Encodes the texts of a batch.
+
+    Args:
+        batch: A RecordBatch with `row_id` and the text columns.
+        engine: Gives the ids.
+        texts: The text columns.
+
+    Returns:
+        The batch with `input_ids`, without the rows that cannot be encoded; and these as dead letters.
+    """
+    letters = DeadLetters()
+    good = np.ones(batch.num_rows, bool)
+    encoded = []
+    for text in texts:
+        ids, failures = encode_or_bisect(engine, batch.column(text))
+        encoded.append(ids.to_arrow())
+        for failure in failures:
+            if good[failure.row]:
+                add_rows(letters, "tokenizer_error", batch, [failure.row], f"{text}: {failure.message}")
+            good[failure.row] = False
+    names = ["text", "text_pair"][: len(encoded)]
+    rows = batch.append_column("input_ids", pa.StructArray.from_arrays(encoded, names))
+    return (rows if good.all() else rows.filter(pa.array(good))), letters.to_batch()

@@ -1,0 +1,90 @@
+"""The files of a tokenizer, wherever they are."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from transforms.arrays.errors import ConfigError
+from transforms.arrays.facts import TokenizerFacts, read_facts
+from transforms.files import exists, is_local, match, read_bytes
+
+if TYPE_CHECKING:
+    from transforms.arrays.engines import Tokenization
+
+TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
+
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+
+
+class TokenizerFiles(NamedTuple):
+    """What a tokenizer is made of.
+
+    Attributes:
+        path: Of its tokenizer.json.
+        tokenizer_json: Its content.
+        config_json: The content of tokenizer_config.json; None where there is none.
+    """
+
+    path: str
+    tokenizer_json: bytes
+    config_json: bytes | None
+
+
+def read_tokenizer_files(path: str) -> TokenizerFiles:
+    """Reads a tokenizer.json, or a folder with one.
+
+    Args:
+        path: `tokenize.tokenizer`.
+
+    Returns:
+        The files' contents.
+
+    Raises:
+        ConfigError: There is no tokenizer.json; the message says how to make one.
+    """
+    if path.endswith(".json") and exists(path):
+        return TokenizerFiles(path, read_bytes(path), None)
+    folder = path.rstrip("/")
+    tokenizer, config = posixpath.join(folder, TOKENIZER), posixpath.join(folder, CONFIG)
+    if exists(tokenizer):
+        return TokenizerFiles(tokenizer, read_bytes(tokenizer), read_bytes(config) if exists(config) else None)
+    raise ConfigError(f"tokenize.tokenizer: {_what_is_missing(path)}")
+
+
+def _what_is_missing(path: str) -> str:
+    """Says why there is no tokenizer at a path, with the command that makes one."""
+    load = "from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{}').save_pretrained('{}')"
+    command = f'python -c "{load}"'
+    folder = path.rstrip("/")
+    if is_local(path) and match(posixpath.join(folder, "*"), "tokenize.tokenizer"):
+        return f"the folder {path} has no {TOKENIZER}; make one: {command.format(folder, folder)}"
+    if is_local(path) and not path.endswith(".json") and not path.startswith((".", "/")) and HUB_NAME.fullmatch(path):
+        name = path.partition("@")[0]
+        return (
+            f"there is no file or folder {path}; names of a hub are not available yet, so save it first: "
+            f"{command.format(name, 'tokenizer')}, then --tokenizer tokenizer"
+        )
+    return f"there is no file or folder {path}"
+
+
+def read_tokenizer(tokenization: Tokenization) -> TokenizerFacts:
+    """Says what a tokenizer's files say.
+
+    Args:
+        tokenization: The section `tokenize`.
+
+    Returns:
+        The facts.
+
+    Raises:
+        ConfigError: The files are not there, do not load, or disagree.
+    """
+    files = read_tokenizer_files(tokenization.tokenizer)
+    return read_facts(
+        files.tokenizer_json,
+        files.config_json,
+        add_special_tokens=tokenization.add_special_tokens,
+        ignore=tokenization.ignore,
+    )

@@ -1,0 +1,129 @@
+"""WriteShards: shards are ordered, padded and written, each file whole under its name or not at all."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+
+import transforms.coders  # noqa: F401 - registers the coder that batches need
+from transforms.arrays.formats import FORMATS, Checksummed, Writing
+from transforms.arrays.shape import Group, Shape, Shard, pad_shard
+from transforms.files import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from transforms.progress import Progress
+
+FileRecord = dict[str, Any]
+
+
+class WriteShards(beam.PTransform):
+    """Writes padded shards.
+
+    Input: (stem, RecordBatch) pairs as BucketByLength gives them; a shard's rows are padded as they are
+    written, some batches at a time, so a shard never stands padded in memory. Output: a dict for each
+    shard: `files`, a list of what the manifest says of them, and `counts`.
+
+    Args:
+        writing: Formats and codecs; files go below its `path`.
+        shape: How batches are made.
+        gate: A singleton side input to wait for before anything is written; None for nothing.
+        progress: Where to note what has been written; None for nowhere.
+    """
+
+    def __init__(
+        self, writing: Writing, shape: Shape, gate: Any | None = None, progress: Progress | None = None
+    ) -> None:
+        super().__init__()
+        self._writing = writing
+        self._shape = shape
+        self._gate = gate
+        self._progress = progress
+
+    def expand(self, dealt: Any) -> Any:
+        """Groups the rows of each shard and writes it."""
+        grouped = dealt | "GroupByShard" >> beam.GroupByKey()
+        waits = [] if self._gate is None else [self._gate]
+        write = beam.ParDo(_Write(self._writing, self._shape, self._progress), *waits)
+        return grouped | "Write" >> write.with_output_types(FileRecord)
+
+
+class _Write(beam.DoFn):
+    def __init__(self, writing: Writing, shape: Shape, progress: Progress | None) -> None:
+        self._writing = writing
+        self._shape = shape
+        self._progress = progress
+
+    def process(self, shard: tuple[str, Iterable[Any]], gate: object = None) -> Iterator[FileRecord]:
+        """Writes one shard in every format."""
+        stem, parts = shard
+        batches = list(parts)
+        groups = pad_shard(batches, Shard.parse(stem).bucket, self._shape)
+        record = write_shard(stem, groups, self._writing, self._shape)
+        dealt = sum(batch.num_rows for batch in batches)
+        record["counts"]["dropped.remainder"] = dealt - record["counts"]["rows_written"]
+        if self._progress is not None:
+            self._progress.note(files=len(record["files"]), written=record["counts"]["rows_written"])
+        yield record
+
+
+def write_shard(stem: str, groups: Iterable[Group], writing: Writing, shape: Shape) -> FileRecord:
+    """Writes a shard's groups of batches in every format, in one pass.
+
+    Args:
+        stem: The shard's path below `writing.path`, without suffix.
+        groups: Its batches, padded; none at all leaves no file.
+        writing: Formats and codecs.
+        shape: How the batches were made.
+
+    Returns:
+        `files`: one dict a format; `counts`: rows, tokens and padding, once whatever the formats.
+    """
+    shard = Shard.parse(stem)
+    bucket = shape.layout.index(shard.bucket)
+    totals = dict.fromkeys(("rows_written", "tokens", "padding", "rows_truncated", "tokens_dropped"), 0)
+    fixed: int | None = shape.layout.target(bucket)
+    writers: dict[str, tuple[str, Checksummed, Any]] = {}
+    with ExitStack() as stack:
+        for group in groups:
+            if not writers:
+                writers = _open(stem, group.columns.schema, writing, stack)
+            for _, _, writer in writers.values():
+                writer.write(group.columns)
+            fixed = fixed if fixed is not None and (group.widths == fixed).all() else None
+            totals["rows_written"] += len(group.widths)
+            totals["tokens"] += group.tokens
+            totals["padding"] += int(group.widths.sum()) - group.tokens
+            totals["rows_truncated"] += group.truncated
+            totals["tokens_dropped"] += group.dropped
+        for _, _, writer in writers.values():
+            writer.close()
+    per_batch = shape.layout.rows[bucket]
+    shared = {
+        "split": shard.split,
+        "bucket": shard.bucket,
+        "rows": totals["rows_written"],
+        "batches": -(-totals["rows_written"] // per_batch),
+        "rows_per_batch": per_batch,
+        "width": fixed,
+        "tokens": totals["tokens"],
+        "padding": totals["padding"],
+    }
+    files = [
+        {"path": path, "format": name, **shared, "bytes": sink.bytes, "crc32c": sink.crc32c}
+        for name, (path, sink, _) in writers.items()
+    ]
+    return {"files": files, "counts": totals}
+
+
+def _open(stem: str, schema: Any, writing: Writing, stack: ExitStack) -> dict[str, tuple[str, Checksummed, Any]]:
+    """Opens a file for each format; they appear under their names when the stack is left."""
+    opened = {}
+    for name, codec in writing.codecs().items():
+        path = stem + FORMATS[name].suffix(codec)
+        sink = Checksummed(stack.enter_context(publish(f"{writing.path}/{path}", f"{writing.path}.tmp")))
+        opened[name] = (path, sink, FORMATS[name](sink, schema, codec))
+    return opened
