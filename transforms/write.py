@@ -125,5 +125,6 @@ def _open(stem: str, schema: Any, writing: Writing, stack: ExitStack) -> dict[st
     for name, codec in writing.codecs().items():
         path = stem + FORMATS[name].suffix(codec)
         sink = Checksummed(stack.enter_context(publish(f"{writing.path}/{path}", f"{writing.path}.tmp")))
+        stack.callback(sink.abandon)
         opened[name] = (path, sink, FORMATS[name](sink, schema, codec))
     return opened

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.arrays.errors import JobError, OblongError
-from transforms.arrays.example import decode_example, encode_examples, frame_records, read_records
+from transforms.arrays.example import encode_examples, frame_records
 from transforms.arrays.ragged import Ragged
+from transforms.arrays.records import decode_example, read_records
 
 EDGES = [0, 1, 127, 128, 16383, 16384, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**31 - 1, -1, -(2**31)]
 

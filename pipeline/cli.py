@@ -1,0 +1,337 @@
+"""The command `oblong`: what it takes, what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from transforms.arrays.errors import ConfigError, JobError, OblongError, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DONE, FAILED, USAGE, DIFFERS = 0, 1, 2, 3  # exit codes
+
+LATER = ("plan", "report", "doctor")
+
+SHORT = {"input": "read.files", "output": "write.path", "tokenizer": "tokenize.tokenizer", "run_id": "run.id"}
+
+EPILOG = """examples:
+  oblong demo demo --run                          see it work, on a corpus made on the spot
+  oblong run --input 'corpus/*.jsonl' --tokenizer tok/ --output out
+  oblong run --config job.yaml --set truncate.max_length=256 --direct_num_workers=2
+  oblong inspect out/runs/RUN --rows 2            what a run holds, decoded back to text
+  oblong verify out/runs/RUN                      read every file again
+
+exit codes: 0 done (or done already), 1 the job failed, 2 wrong usage or configuration, 3 verify found a difference
+"""
+
+
+class _Usage(argparse.ArgumentParser):
+    """A parser that raises what is wrong, for one line and exit 2."""
+
+    def error(self, message: str) -> Any:
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Builds the parser of all commands."""
+    parser = _Usage(
+        prog="oblong",
+        description="Ragged text in, rectangular tensors out: tokenize, truncate, bucket, pad, and write shards.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Usage)
+    _add_run(commands)
+    one = _add(commands, "verify", "read every file of a run again; exit 3 when something differs", verify_command)
+    one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
+    one = _add(commands, "inspect", "show a run: its totals, buckets and schema, and some rows", inspect_command)
+    one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
+    one.add_argument("--rows", type=int, default=0, metavar="N", help="decode N rows back to text (default 0)")
+    one = _add(commands, "runs", "list the runs of a data set", runs_command)
+    one.add_argument("output", metavar="OUTPUT", help="the write.path of the jobs")
+    _add_gc(commands)
+    one = _add(commands, "demo", "make a small real corpus, a tokenizer and a config; no network", demo_command)
+    one.add_argument("folder", metavar="DIR", help="where to make them")
+    one.add_argument("--run", action="store_true", help="run the job too, and show a row of what it made")
+    return parser
+
+
+def _add(commands: Any, name: str, text: str, function: Callable[..., int]) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[:1].upper() + text[1:] + ".", allow_abbrev=False
+    )
+    parser.set_defaults(function=function)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = _add(commands, "run", "run a job: read, tokenize, truncate, bucket, pad, write, commit", run_command)
+    run.usage = "oblong run [--config FILE] [--set SECTION.KEY=VALUE]... [any Beam option]..."
+    run.epilog = "Any other option is Beam's own, e.g. --direct_num_workers=2 --direct_running_mode=multi_processing."
+    run.add_argument("--config", metavar="FILE", help="the YAML configuration; without it, defaults")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one key; repeatable"
+    )
+    for option, key in SHORT.items():
+        run.add_argument(f"--{option}", metavar=option.upper(), help=f"short for --set {key}=...")
+    run.add_argument("--force", action="store_true", help="make a new run where the same is committed already")
+
+
+def _add_gc(commands: Any) -> None:
+    text = "show what unfinished attempts left behind, and remove it with --delete"
+    gc = _add(commands, "gc", text, gc_command)
+    gc.add_argument("output", metavar="OUTPUT", help="the write.path of the jobs")
+    gc.add_argument("--keep-last", type=int, metavar="N", help="older committed runs go too (default: keep all)")
+    gc.add_argument(
+        "--older-than",
+        default="7d",
+        metavar="AGE",
+        help="leave folders with a newer file alone, e.g. 7d, 12h (default 7d; 0: nothing runs now)",
+    )
+    gc.add_argument("--delete", action="store_true", help="really remove; without it they are only shown")
+
+
+def run_command(args: argparse.Namespace, rest: list[str]) -> int:
+    """Runs a job: `oblong run`."""
+    from pipeline.config import load_config
+    from pipeline.run import run_job
+
+    overrides = list(args.set)
+    for option, key in SHORT.items():
+        if getattr(args, option) is not None:
+            overrides.append(f"{key}={json.dumps(getattr(args, option))}")
+    outcome = run_job(load_config(args.config, overrides), rest, force=args.force, say=_say)
+    _show_outcome(outcome, as_json=args.json)
+    return DONE
+
+
+def _show_outcome(outcome: Any, *, as_json: bool) -> None:
+    from pipeline import summary
+
+    if as_json:
+        parts = {"status": outcome.status, "run": outcome.folder, "manifest": f"{outcome.folder}/manifest.json"}
+        print(json.dumps({**parts, "notes": list(outcome.notes), "totals": outcome.manifest["totals"]}))  # noqa: T201
+        return
+    out = summary.console()
+    if outcome.status == "already done":
+        for note in outcome.notes:
+            _say(note)
+        out.print(f"already done: {outcome.folder}", soft_wrap=True)
+        return
+    out.print(summary.bucket_table(outcome.manifest))
+    out.print()
+    out.print(summary.totals_table(outcome.manifest))
+    out.print()
+    out.print(f"done: {outcome.folder}", soft_wrap=True)
+    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
+
+
+def verify_command(args: argparse.Namespace) -> int:
+    """Reads a run again: `oblong verify`."""
+    from pipeline.verify import verify
+
+    verdict = verify(args.run)
+    if args.json:
+        print(json.dumps({"ok": not verdict.problems, **verdict._asdict()}))  # noqa: T201
+    else:
+        for problem in verdict.problems:
+            print(problem)  # noqa: T201
+        state = "ok" if not verdict.problems else f"{len(verdict.problems)} differences"
+        print(f"{state}: {verdict.files} files, {verdict.rows:,} rows read again")  # noqa: T201
+    return DIFFERS if verdict.problems else DONE
+
+
+def inspect_command(args: argparse.Namespace) -> int:
+    """Shows a run: `oblong inspect`."""
+    from pipeline.inspection import inspect
+
+    found = inspect(args.run, args.rows)
+    if args.json:
+        print(json.dumps(found, default=str))  # noqa: T201
+        return DONE
+    _show_run(found)
+    return DONE
+
+
+def _show_run(found: dict[str, Any]) -> None:
+    from pipeline import summary
+    from pipeline.inspection import spell_row
+
+    manifest, out = found["manifest"], summary.console()
+    tokenizer = manifest["tokenizer"]
+    out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
+    out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
+    for note in manifest["notes"]:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
+    out.print(f"columns {columns}\n", markup=False)
+    out.print(summary.bucket_table(manifest))
+    out.print()
+    out.print(summary.totals_table(manifest))
+    for row in found["rows"]:
+        out.print()
+        out.print(spell_row(row), markup=False, soft_wrap=True)
+
+
+def runs_command(args: argparse.Namespace) -> int:
+    """Lists runs: `oblong runs`."""
+    from pipeline.generations import list_runs
+
+    rows = list_runs(args.output)
+    if args.json:
+        print(json.dumps({"runs": rows}))  # noqa: T201
+        return DONE
+    names = ("run_id", "status", "created", "rows", "tokens", "bytes")
+    _print_table(names, [[row[name] for name in names] for row in rows])
+    return DONE
+
+
+def gc_command(args: argparse.Namespace) -> int:
+    """Shows and removes leftovers: `oblong gc`."""
+    from pipeline.generations import delete, find_leftovers, parse_age
+
+    if args.keep_last is not None and args.keep_last < 1:
+        raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
+    found = find_leftovers(args.output, parse_age(args.older_than), args.keep_last)
+    if args.delete:
+        delete(found)
+    if args.json:
+        print(json.dumps({"deleted": args.delete, "leftovers": [leftover._asdict() for leftover in found]}))  # noqa: T201
+        return DONE
+    _print_table(("folder", "what it is", "bytes"), [[one.path, one.why, one.bytes] for one in found])
+    size = sum(leftover.bytes for leftover in found)
+    verb = "removed" if args.delete else "to be removed with --delete"
+    print(f"{len(found)} folders, {size:,} bytes {verb}")  # noqa: T201
+    return DONE
+
+
+def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.table import Table
+
+    from pipeline.summary import console
+
+    table = Table(box=None, pad_edge=False)
+    for i, name in enumerate(names):
+        is_number = any(isinstance(row[i], int) for row in rows)
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell or "-") for cell in row))
+    console().print(table, soft_wrap=True)
+
+
+def demo_command(args: argparse.Namespace) -> int:
+    """Makes the demo, and runs it if asked: `oblong demo`."""
+    from pipeline.demo import make_demo
+
+    made = make_demo(args.folder)
+    if not args.run:
+        if args.json:
+            print(json.dumps(made.__dict__, default=str))  # noqa: T201
+        else:
+            print(f"made {made.rows:,} rows, a tokenizer of {made.vocab_size:,} tokens and {made.config}")  # noqa: T201
+            print(f"next: oblong run --config {made.config}")  # noqa: T201
+        return DONE
+    from pipeline.config import load_config
+    from pipeline.inspection import first_rows, spell_row
+    from pipeline.run import run_job
+
+    _say(f"made {made.rows:,} rows and a tokenizer of {made.vocab_size:,} tokens in {made.folder}")
+    outcome = run_job(load_config(str(made.config)), say=_say)
+    _show_outcome(outcome, as_json=args.json)
+    if not args.json:
+        for row in first_rows(outcome.folder, outcome.manifest, 1):
+            print(f"\na row, decoded, beside its mask:\n{spell_row(row)}")  # noqa: T201
+    return DONE
+
+
+def _say(sentence: str) -> None:
+    """Says something to the user beside the result."""
+    print(f"oblong: {sentence}", file=sys.stderr)  # noqa: T201
+
+
+def _quiet_logs() -> None:
+    """Leaves warnings and errors of Beam, without those that say nothing to a user."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger().addFilter(lambda record: "apitools not found" not in record.getMessage())
+    if os.environ.get("OBLONG_DEBUG") is None:
+        # A worker's error reaches the user as one line; its traceback is for OBLONG_DEBUG=1.
+        for name in ("sdk_worker", "data_plane", "worker_handlers"):
+            logging.getLogger(f"apache_beam.runners.worker.{name}").setLevel(logging.CRITICAL)
+        for name in ("common", "portability"):
+            logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Without the program's name; None for those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 the job failed, 2 the user's mistake, 3 verify found a difference.
+    """
+    _quiet_logs()
+    # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except ConfigError as error:
+        _say(_one_line(error))
+        return USAGE
+    except OblongError as error:
+        _say(_one_line(error))
+        return FAILED
+    except KeyboardInterrupt:
+        _say("interrupted; nothing is committed")
+        return 130
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the interpreter's last flush
+        return DONE
+    except Exception as error:  # noqa: BLE001 - a defect: told whole, with the exit code of a failed job
+        traceback.print_exc()
+        _say(f"the job failed: {_one_line(error)}")
+        return FAILED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    if named in LATER:
+        raise ConfigError(f"{named}: this command is not available yet")
+    parser = make_parser()
+    commands = ("run", "verify", "inspect", "runs", "gc", "demo")
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in commands:
+        raise ConfigError(f"{arguments[0]}: there is no such command; {suggest(arguments[0], commands)}")
+    args, rest = parser.parse_known_args(arguments)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"oblong {version('oblong')}")  # noqa: T201
+        return DONE
+    if args.command is None:
+        parser.print_help()
+        return USAGE
+    if args.command == "run":
+        return run_command(args, rest)
+    if rest:
+        raise ConfigError(f"{rest[0]}: not understood; see oblong {args.command} --help")
+    code: int = args.function(args)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+__all__ = ["DIFFERS", "DONE", "FAILED", "USAGE", "JobError", "main", "make_parser"]

@@ -1,0 +1,81 @@
+"""Inspect: what a run is, and some of its rows decoded back to text beside their masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.manifest import folder_of, read_manifest
+from pipeline.reading_back import read_batches
+from transforms.arrays.facts import plain_tokenizer
+from transforms.arrays.pad import COLUMNS
+from transforms.files import read_bytes
+from transforms.tokenizer_files import TOKENIZER
+
+if TYPE_CHECKING:
+    from pipeline.manifest import Manifest
+
+
+def inspect(run: str, rows: int = 0) -> dict[str, Any]:
+    """Reads a manifest and some rows.
+
+    Args:
+        run: The run's folder, or its manifest.json.
+        rows: How many rows to decode, from the first shard on.
+
+    Returns:
+        `run`, `manifest` and `rows`: each with its columns, and `text` decoded from the tokens that are
+        no padding.
+
+    Raises:
+        ConfigError: There is no manifest.
+        JobError: The manifest or a shard is damaged.
+    """
+    manifest = read_manifest(run)
+    folder = folder_of(run)
+    return {"run": folder, "manifest": manifest, "rows": first_rows(folder, manifest, rows)}
+
+
+def first_rows(folder: str, manifest: Manifest, count: int) -> list[dict[str, Any]]:
+    """Decodes rows of the first shards, in the first format.
+
+    Args:
+        folder: The run's folder.
+        manifest: Its manifest.
+        count: How many.
+
+    Returns:
+        The rows' columns, and `text` where there are ids.
+    """
+    if not count or not manifest["files"]:
+        return []
+    tokenizer = plain_tokenizer(read_bytes(f"{folder}/{manifest['tokenizer']['path']}/{TOKENIZER}"))
+    found: list[dict[str, Any]] = []
+    for file in (f for f in manifest["files"] if f["format"] == manifest["files"][0]["format"]):
+        for batch in read_batches(folder, file, manifest):
+            for row in batch.slice(0, count - len(found)).to_pylist():
+                if "input_ids" in row:
+                    mask = row.get("attention_mask") or [1] * len(row["input_ids"])
+                    real = [token for token, is_real in zip(row["input_ids"], mask, strict=True) if is_real]
+                    row["text"] = tokenizer.decode(real, skip_special_tokens=False)
+                found.append(row)
+            if len(found) == count:
+                return found
+    return found
+
+
+def spell_row(row: dict[str, Any], width: int = 110) -> str:
+    """Spells a decoded row out: kept columns, then columns of cells on one line each, cut to fit.
+
+    Args:
+        row: As `first_rows` gives it.
+        width: Characters of a line.
+
+    Returns:
+        Some lines.
+    """
+    lines = []
+    for name, value in row.items():
+        text = " ".join(map(str, value)) if name in COLUMNS else repr(value) if isinstance(value, str) else str(value)
+        room = width - 22
+        lines.append(f"{name:<20}  {text if len(text) <= room else text[: room - 4] + ' ...'}")
+    return "\n".join(lines)

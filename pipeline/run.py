@@ -1,0 +1,140 @@
+"""Running a job: once, on one runner, until it is committed or has failed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
+
+import apache_beam as beam
+
+from pipeline.graph import build_job
+from pipeline.job import Job, next_free, prepare, versions
+from pipeline.manifest import MANIFEST, Manifest, read_manifest
+from pipeline.progress import show_progress
+from pipeline.runners import beam_options
+from transforms.arrays.errors import ConfigError, JobError
+from transforms.files import exists
+from transforms.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipeline.config import Config
+
+
+class Outcome(NamedTuple):
+    """How running a job ended.
+
+    Attributes:
+        manifest: Of the committed run.
+        folder: The run's folder.
+        status: "done", or "already done".
+        notes: What the user should know, each a sentence.
+    """
+
+    manifest: Manifest
+    folder: str
+    status: str
+    notes: tuple[str, ...]
+
+
+def run(config: Config, options: Sequence[str] = ()) -> Manifest:
+    """Runs a job and waits for it.
+
+    Args:
+        config: The configuration.
+        options: Beam's, as flags; they beat the section `beam`.
+
+    Returns:
+        The manifest; of the run as it is, where the same was committed already.
+
+    Raises:
+        ConfigError: The configuration cannot work; nothing was written.
+        JobError: The job failed; nothing is committed.
+    """
+    return run_job(config, options).manifest
+
+
+def run_job(
+    config: Config, options: Sequence[str] = (), *, force: bool = False, say: Callable[[str], None] | None = None
+) -> Outcome:
+    """Runs a job and tells how it ended: see `run`.
+
+    Args:
+        config: The configuration.
+        options: Beam's, as flags.
+        force: Whether to make a new run where the same is committed already.
+        say: Gets sentences for the user before the job starts.
+
+    Returns:
+        The outcome.
+    """
+    known, runner = beam_options(config.beam, options)
+    job = prepare(config)
+    if force:
+        job = next_free(job)
+    elif exists(f"{job.run_folder}/{MANIFEST}"):
+        return _already_done(job)
+    for note in job.notes:
+        (say or _silent)(note)
+    with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
+        progress = Progress(folder) if runner.local else None
+        try:
+            with show_progress(progress, job.corpus.bytes):
+                pipeline = beam.Pipeline(options=known)
+                build_job(pipeline, job, progress)
+                pipeline.run().wait_until_finish()
+        except Exception as error:
+            raise explain(error) from error
+        finally:
+            shutil.rmtree(job.scratch_folder, ignore_errors=True)
+    manifest = read_manifest(job.run_folder)
+    if manifest["attempt"] != job.attempt:
+        return Outcome(manifest, job.run_folder, "already done", ("another attempt at this run was faster",))
+    return Outcome(manifest, job.run_folder, "done", job.notes)
+
+
+def _silent(note: str) -> None:
+    """Says nothing."""
+
+
+def _already_done(job: Job) -> Outcome:
+    """Finds that the run is there; refuses one of the same name that is something else."""
+    manifest = read_manifest(job.run_folder)
+    if manifest["fingerprint"] != job.fingerprint:
+        raise ConfigError(
+            f"run.id: {job.run_id} is committed already with another configuration, tokenizer or inputs "
+            f"(fingerprint {manifest['fingerprint'][:16]}, this is {job.fingerprint[:16]}); choose another id, "
+            "or --force for a new run beside it"
+        )
+    now = versions()
+    changed = [
+        f"it was made with {name} {manifest['versions'].get(name)}, this is {now[name]}; --force makes a new run"
+        for name in ("oblong", "tokenizers", "pyarrow")
+        if manifest["versions"].get(name) != now[name]
+    ]
+    return Outcome(manifest, job.run_folder, "already done", tuple(changed))
+
+
+def explain(error: Exception) -> Exception:
+    """Finds the sentence for the user in what a runner raises.
+
+    Runners hand a worker's error on as text with its traceback.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        A `JobError` or `ConfigError` with the sentence, or the error itself where it has none.
+    """
+    if isinstance(error, ConfigError | JobError):
+        kind, sentence = type(error).__name__, str(error)
+    else:
+        found = re.findall(r"transforms\.arrays\.errors\.(ConfigError|JobError): (.*)", str(error))
+        if not found:
+            return error
+        kind, sentence = found[-1]
+    sentence = re.sub(r" \[while running .*\]$", "", sentence.rstrip())
+    return ConfigError(sentence) if kind == "ConfigError" else JobError(sentence)

@@ -1,0 +1,121 @@
+"""Runners: what Oblong knows of each engine, as data, and Beam's options checked strictly."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+from transforms.arrays.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+class Runner(NamedTuple):
+    """An engine that jobs run on.
+
+    Attributes:
+        defaults: Options it gets unless the user names them.
+        local: Whether launcher and workers share a disk, so that workers can say how far they are.
+    """
+
+    defaults: tuple[str, ...]
+    local: bool
+
+
+RUNNERS: dict[str, Runner] = {
+    # Without this Beam first downloads a Go binary and runs on that.
+    "DirectRunner": Runner(("--prism_location=disabled",), local=True),
+}
+
+REFUSED = {
+    "DaskRunner": "it loses data silently: of two sinks only the last runs",
+    "FnApiRunner": "its worker processes lose the pipeline's options; DirectRunner is the same engine without that",
+    "PrismRunner": "it is not available yet",
+    "PortableRunner": "it is not available yet",
+    "FlinkRunner": "it is not available yet",
+    "SparkRunner": "it is not available yet",
+    "DataflowRunner": "it is not available yet",
+}
+
+
+def flags_of(section: Mapping[str, Any]) -> list[str]:
+    """Spells the section `beam` out as flags.
+
+    Args:
+        section: Options by name.
+
+    Returns:
+        Flags, to be put in front of the command line's, which then win.
+
+    >>> flags_of({"direct_num_workers": 2, "streaming": False, "experiments": ["a", "b"]})
+    ['--direct_num_workers=2', '--experiments=a', '--experiments=b']
+    """
+    flags = []
+    for name, value in section.items():
+        values = value if isinstance(value, list) else [value]
+        for one in values:
+            if one is True:
+                flags.append(f"--{name}")
+            elif one is not None and one is not False:
+                flags.append(f"--{name}={one}")
+    return flags
+
+
+def beam_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple[PipelineOptions, Runner]:
+    """Checks Beam's options and adds what the runner needs.
+
+    Args:
+        section: The section `beam`.
+        flags: From the command line; they win.
+
+    Returns:
+        The options, and what is known of their runner.
+
+    Raises:
+        ConfigError: An option does not exist or has a wrong value, or the runner cannot be used.
+    """
+    every = [*flags_of(section), *flags]
+    named = _parse(every)
+    name = named.runner or "DirectRunner"
+    if name in REFUSED:
+        raise ConfigError(f"--runner: {name} cannot be used: {REFUSED[name]}")
+    if name not in RUNNERS:
+        raise ConfigError(f"--runner: {name!r} is not known; {suggest(name, RUNNERS)}")
+    given = {flag.partition("=")[0] for flag in every}
+    defaults = [flag for flag in RUNNERS[name].defaults if flag.partition("=")[0] not in given]
+    return PipelineOptions([f"--runner={name}", *defaults, *every]), RUNNERS[name]
+
+
+class _Parser(_BeamArgumentParser):
+    """Beam's parser, saying what is wrong instead of leaving the program."""
+
+    def error(self, message: str) -> None:
+        raise ConfigError(f"Beam options: {message}")
+
+
+def _parse(flags: Iterable[str]) -> argparse.Namespace:
+    """Parses with every option that Beam has; one that none of them knows is refused."""
+    parser = _Parser(allow_abbrev=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        if hasattr(options, "_add_argparse_args"):
+            options._add_argparse_args(parser)
+    named, unknown = parser.parse_known_args(list(flags))
+    for flag in unknown:
+        known = [option for action in parser._actions for option in action.option_strings]
+        name = flag.partition("=")[0]
+        if not name.startswith("--"):
+            raise ConfigError(f"{flag}: not understood; options are written --name=value")
+        raise ConfigError(f"{name}: there is no such option; {_closest(name, known)}")
+    return argparse.Namespace(**vars(named))
+
+
+def _closest(name: str, known: list[str]) -> str:
+    hint = suggest(name, [*known, *OWN_OPTIONS])
+    return hint if hint.startswith("did") else "see oblong run --help, and Beam's own options"
+
+
+# Of `oblong run` itself, so that a slip of the pen finds them too.
+OWN_OPTIONS = ("--config", "--set", "--input", "--output", "--tokenizer", "--run_id", "--force", "--json")
