@@ -9,6 +9,7 @@ import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
 from transforms.arrays.shape import Shape, Shard, pad_shard
+from transforms.arrays.shards import keyed, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 class Pad(beam.PTransform):
     """Groups rows by shard, orders them, cuts them into batches and pads these.
 
-    Input: (stem, RecordBatch) pairs as BucketByLength gives them. Output: RecordBatches, one for each
-    padded batch: the kept columns, then the columns of the shape, all rows equally wide.
+    Input: (stem, RecordBatch) pairs as BucketByLength gives them, or plain RecordBatches of rows, which are
+    dealt out first. Output: RecordBatches, one for each padded batch: the kept columns, then the columns of
+    the shape; all rows equally wide, unless padding is off or a row exceeds a fixed width.
 
     Args:
         shape: How batches are made.
@@ -28,8 +30,9 @@ class Pad(beam.PTransform):
         super().__init__()
         self._shape = shape
 
-    def expand(self, dealt: Any) -> Any:
+    def expand(self, rows: Any) -> Any:
         """Groups and pads."""
+        dealt = rows | beam.ParDo(keyed, self._shape).with_output_types(tuple[str, pa.RecordBatch])
         grouped = dealt | beam.GroupByKey()
         return grouped | beam.ParDo(_Pad(self._shape)).with_output_types(pa.RecordBatch)
 
@@ -43,6 +46,8 @@ class _Pad(beam.DoFn):
         stem, parts = shard
         bucket = Shard.parse(stem).bucket
         rows = self._shape.layout.rows[self._shape.layout.index(bucket)]
+        number = 0
         for group in pad_shard(list(parts), bucket, self._shape):
             for start in range(0, group.columns.num_rows, rows):
-                yield group.columns.slice(start, rows)
+                yield mark(group.columns.slice(start, rows), stem, number)
+                number += 1

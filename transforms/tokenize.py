@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.adopt import with_identity
 from transforms.arrays.dead_letters import DeadLetters, add_rows
 from transforms.arrays.engines import Engine, Tokenization, encode_or_bisect, make_engine
 from transforms.arrays.facts import plain_tokenizer
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Tokenize(Step):
     """Encodes texts.
 
-    Input: RecordBatches with `row_id` and the text columns. Output: the same, and `input_ids`, a struct of
-    one list<int32> for each text: its ids without special tokens.
+    Input: RecordBatches with the text columns. Output: the same, `row_id`, and `input_ids`, a struct of one
+    list<int32> for each text: its ids without special tokens.
 
     Args:
         tokenization: The section `tokenize`; workers read the tokenizer from its path.
@@ -71,6 +72,7 @@ def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any
     Returns:
         The batch with `input_ids`, without the rows that cannot be encoded; and these as dead letters.
     """
+    batch = with_identity(batch)
     letters = DeadLetters()
     good = np.ones(batch.num_rows, bool)
     encoded = []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.facts import TokenizerFacts, read_facts
+from transforms.arrays.facts import pad_token_id, plain_tokenizer, read_facts
+from transforms.arrays.pad import Padding
+from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, is_local, match, read_bytes
 
 if TYPE_CHECKING:
@@ -69,22 +71,28 @@ def _what_is_missing(path: str) -> str:
     return f"there is no file or folder {path}"
 
 
-def read_tokenizer(tokenization: Tokenization) -> TokenizerFacts:
-    """Says what a tokenizer's files say.
+def shape_for(tokenization: Tokenization, **sections: Any) -> Shape:
+    """Resolves the sections of a job against a tokenizer, for use of the transforms by themselves.
 
     Args:
         tokenization: The section `tokenize`.
+        **sections: As `make_shape` takes them: pair, truncation, bucketing, batching, padding, columns,
+            seed, shards, splits.
 
     Returns:
-        The facts.
+        The shape that Truncate, BucketByLength, Pad and WriteShards take.
 
     Raises:
-        ConfigError: The files are not there, do not load, or disagree.
+        ConfigError: The sections contradict each other or the tokenizer.
     """
     files = read_tokenizer_files(tokenization.tokenizer)
-    return read_facts(
+    facts = read_facts(
         files.tokenizer_json,
         files.config_json,
         add_special_tokens=tokenization.add_special_tokens,
         ignore=tokenization.ignore,
     )
+    padding = sections.get("padding") or Padding()
+    tokenizer = plain_tokenizer(files.tokenizer_json)
+    pad_id = pad_token_id(tokenizer, facts, padding.token) if padding.pads else None
+    return make_shape(facts, pad_id, **sections)

@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.adopt import with_contents, with_identity
 from transforms.arrays.dead_letters import DeadLetters, add_rows
 from transforms.arrays.errors import JobError
 from transforms.arrays.identity import row_ids
@@ -29,9 +30,9 @@ CHUNK_TOKENS = 8 << 20  # of one output batch: windows can make many times the i
 class Truncate(Step):
     """Cuts rows to size and puts special tokens around them.
 
-    Input: RecordBatches with `row_id` and `input_ids` as Tokenize gives them. Output: `row_id`, `input_ids`
-    (list<int32>, special tokens included), `length` (struct: content tokens of each text, and those
-    dropped), and the columns that are not in `drop`.
+    Input: RecordBatches with `input_ids` as Tokenize gives them, or a plain list of one text's ids. Output:
+    `row_id`, `input_ids` (list<int32>, special tokens included), `length` (struct: content tokens of each
+    text, and those dropped), and the columns that are not in `drop`.
 
     Args:
         shape: Limit, template and layout.
@@ -55,6 +56,7 @@ class _Truncate(beam.DoFn):
 
     def process(self, batch: Any) -> Iterator[Any]:
         """Cuts one batch; windows may make several of it, each with all the windows of its rows."""
+        batch = with_contents(with_identity(batch))
         shape, letters = self._shape, DeadLetters()
         contents = [Ragged.from_arrow(part) for part in batch.column("input_ids").flatten()]
         decided = cut([content.lengths for content in contents], shape.budget, shape.truncation)

@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
+import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
 from transforms.arrays.formats import FORMATS, Checksummed, Writing
 from transforms.arrays.shape import Group, Shape, Shard, pad_shard
+from transforms.arrays.shards import is_padded, keyed, regroup
 from transforms.files import publish
 
 if TYPE_CHECKING:
@@ -23,8 +25,9 @@ FileRecord = dict[str, Any]
 class WriteShards(beam.PTransform):
     """Writes padded shards.
 
-    Input: (stem, RecordBatch) pairs as BucketByLength gives them; a shard's rows are padded as they are
-    written, some batches at a time, so a shard never stands padded in memory. Output: a dict for each
+    Input: (stem, RecordBatch) pairs as BucketByLength gives them, or plain RecordBatches of rows, which are
+    dealt out first: a shard's rows are padded as they are written, some batches at a time, so a shard never
+    stands padded in memory. Or RecordBatches that Pad has made already: the bytes are the same. Output: a dict for each
     shard: `files`, a list of what the manifest says of them, and `counts`.
 
     Args:
@@ -43,8 +46,9 @@ class WriteShards(beam.PTransform):
         self._gate = gate
         self._progress = progress
 
-    def expand(self, dealt: Any) -> Any:
+    def expand(self, rows: Any) -> Any:
         """Groups the rows of each shard and writes it."""
+        dealt = rows | "Key" >> beam.ParDo(keyed, self._shape).with_output_types(tuple[str, pa.RecordBatch])
         grouped = dealt | "GroupByShard" >> beam.GroupByKey()
         waits = [] if self._gate is None else [self._gate]
         write = beam.ParDo(_Write(self._writing, self._shape, self._progress), *waits)
@@ -61,7 +65,11 @@ class _Write(beam.DoFn):
         """Writes one shard in every format."""
         stem, parts = shard
         batches = list(parts)
-        groups = pad_shard(batches, Shard.parse(stem).bucket, self._shape)
+        bucket = Shard.parse(stem).bucket
+        if is_padded(batches[0]):
+            groups = regroup(batches, self._shape.layout.rows[self._shape.layout.index(bucket)])
+        else:
+            groups = pad_shard(batches, bucket, self._shape)
         record = write_shard(stem, groups, self._writing, self._shape)
         dealt = sum(batch.num_rows for batch in batches)
         record["counts"]["dropped.remainder"] = dealt - record["counts"]["rows_written"]

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.adopt import with_identity, with_length
 from transforms.arrays.bucket import Batching, Bucketing, Layout, make_layout
 from transforms.arrays.errors import ConfigError, one_of
 from transforms.arrays.identity import SHARD, choose_split, keys, order, row_id_strings
@@ -220,7 +221,8 @@ def deal(batch: Any, shape: Shape) -> Iterator[tuple[str, Any]]:
     """Deals rows out to shards.
 
     Args:
-        batch: Truncated rows: `row_id`, `input_ids`, `length` and kept columns.
+        batch: Truncated rows: `input_ids`, `row_id`, `length` and kept columns; a row that has only its ids
+            is taken for one that came from nowhere and lost nothing.
         shape: Buckets, shards and splits.
 
     Yields:
@@ -228,6 +230,7 @@ def deal(batch: Any, shape: Shape) -> Iterator[tuple[str, Any]]:
     """
     if not batch.num_rows:
         return
+    batch = with_length(with_identity(batch), shape.template)
     row_id = batch.column("row_id")
     buckets = shape.layout.bucket_of(np.diff(batch.column("input_ids").offsets.to_numpy()))
     shard = (keys(row_id, shape.seed, SHARD) % np.uint64(shape.shards)).astype(np.int64)
@@ -251,7 +254,6 @@ class Group(NamedTuple):
         columns: A RecordBatch: kept columns, then those of `Shape.columns`.
         widths: How wide each row is, int64 [rows].
         tokens: Real tokens.
-        windows: Rows that are not their input row's first window.
         truncated: Rows that lost tokens.
         dropped: Content tokens they lost.
     """
@@ -259,7 +261,6 @@ class Group(NamedTuple):
     columns: Any
     widths: NDArray[np.int64]
     tokens: int
-    windows: int
     truncated: int
     dropped: int
 
@@ -278,7 +279,8 @@ def pad_shard(parts: Sequence[Any], bucket: int | str, shape: Shape) -> Iterator
     """
     if not parts:
         return
-    rows = pa.Table.from_batches(parts).combine_chunks()
+    # The ids are gathered by numpy alone, whose offsets do not end at 2 GiB.
+    rows = pa.Table.from_batches([part.drop_columns(["input_ids"]) for part in parts]).combine_chunks()
     index = shape.layout.index(bucket)
     ids = Ragged.concatenate([Ragged.from_arrow(part.column("input_ids")) for part in parts])
     ordered = order(_struct(rows, "row_id"), shape.seed)
@@ -319,7 +321,6 @@ def _pad_group(rows: Any, ids: Ragged, widths: NDArray[np.int64], shape: Shape) 
         columns=pa.RecordBatch.from_arrays([_whole(c) for c in columns.values()], names=list(columns)),
         widths=widths,
         tokens=int(ids.offsets[-1]),
-        windows=int(np.count_nonzero(row_id.flatten()[2].to_numpy())),
         truncated=int(np.count_nonzero(dropped)),
         dropped=int(dropped.sum()),
     )

@@ -42,7 +42,7 @@ class BadRow(NamedTuple):
     message: str
 
 
-def _row_type(columns: Columns) -> Any:
+def row_type(columns: Columns) -> Any:
     """Builds the struct that a line is decoded into: texts are required strings, kept columns may be null."""
     fields: list[Any] = []
     for i, name in enumerate(columns.wanted):
@@ -65,7 +65,7 @@ def read_jsonl(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[R
     Yields:
         Rows by the block.
     """
-    decoder = msgspec.json.Decoder(_row_type(columns))
+    decoder = msgspec.json.Decoder(row_type(columns))
     for lines in read_lines(stream, source.start, source.stop, max_row_bytes=columns.max_row_bytes):
         dead = DeadLetters()
         bury_too_long(dead, source.file, lines, columns.max_row_bytes)
@@ -73,11 +73,22 @@ def read_jsonl(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[R
         rows = _decode_block(decoder, lines)
         if rows is None:
             rows, lines = _decode_lines(decoder, lines, columns, source.file, dead)
-        arrays = [
-            pa.array(list(map(attrgetter(f"c{i}"), rows)), columns.type_of(name))
-            for i, name in enumerate(columns.wanted)
-        ]
-        yield make_rows(columns, source.file, lines.positions, arrays, dead)
+        yield make_rows(columns, source.file, lines.positions, to_arrays(rows, columns), dead)
+
+
+def to_arrays(rows: Sequence[Any], columns: Columns) -> list[Any]:
+    """Turns structs of `row_type` into columns.
+
+    Args:
+        rows: The structs.
+        columns: That the type was built for.
+
+    Returns:
+        One Arrow array a wanted column, [rows].
+    """
+    return [
+        pa.array(list(map(attrgetter(f"c{i}"), rows)), columns.type_of(name)) for i, name in enumerate(columns.wanted)
+    ]
 
 
 def _without_empty(lines: Lines) -> Lines:
@@ -151,7 +162,7 @@ def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:
         # Of two equal keys the last counts, which only a dict knows.
         return msgspec.convert(row, decoder.type)
     except msgspec.ValidationError as error:
-        return _bad_value(row, columns.texts, str(error), decoder.type)
+        return bad_value(row, columns.texts, str(error), decoder.type)
 
 
 def _bad_json(line: bytes, error: Exception) -> BadRow:
@@ -165,7 +176,18 @@ def _bad_json(line: bytes, error: Exception) -> BadRow:
     return BadRow("bad_json", "nested too deeply" if isinstance(error, RecursionError) else str(error))
 
 
-def _bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type: Any) -> BadRow:
+def bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type: Any) -> BadRow:
+    """Says why a dict is no struct of `row_type`.
+
+    Args:
+        row: The dict.
+        texts: The text columns.
+        message: What msgspec said of it.
+        row_type: The struct.
+
+    Returns:
+        The reason: a text missing, null, or a value of the wrong type.
+    """
     for text in texts:
         if text not in row:
             return BadRow("missing_column", f"no {text!r}; it has {', '.join(map(repr, list(row)[:8]))}")

@@ -94,7 +94,8 @@ def _of_values(name: str, values: list[Any], path: str) -> Any:
 
 def _from_delimited(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
     how = detect(path, reading.format)
-    header, rows = first_rows(stream, how.reader, path, reading.columns, reading.max_row_bytes, SAMPLE_ROWS)
+    wanted = tuple(name for _, name in _wanted(reading))
+    header, rows = first_rows(stream, how.reader, path, reading.columns, wanted, reading.max_row_bytes, SAMPLE_ROWS)
     if header is None:
         return None
     _check_columns(header, _wanted(reading), path)
