@@ -48,7 +48,9 @@ class Bert:
         hidden = self._norm(hidden, "embeddings.LayerNorm")
         for layer in range(self._config["num_hidden_layers"]):
             name = f"encoder.layer.{layer}"
-            attended = self._linear(self._attend(hidden, mask, f"{name}.attention.self"), f"{name}.attention.output.dense")
+            attended = self._linear(
+                self._attend(hidden, mask, f"{name}.attention.self"), f"{name}.attention.output.dense"
+            )
             hidden = self._norm(hidden + attended, f"{name}.attention.output.LayerNorm")
             inner = self._linear(hidden, f"{name}.intermediate.dense")
             inner = inner * 0.5 * (1 + _erf(inner / math.sqrt(2)).astype(np.float32))  # GELU

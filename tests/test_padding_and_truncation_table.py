@@ -114,15 +114,20 @@ def material(folder: TokenizerFolder, pair: bool) -> tuple[list[str], list[str] 
     texts = [" ".join(["a"] * n) for n in lengths] + [*SENTENCES, "[SEP] in a text <sep> </s>", "   "]
     if not pair:
         return texts, None
-    few = ["", "a", "a a a a", "a a a a a", *(" ".join(["b"] * n) for n in (8, 9, 10, model, model + 5)), *SENTENCES[:3]]
-    both = list(itertools.product(few, few[:8])) + list(zip(texts, reversed(texts), strict=True))
+    few = ["", "a", "a a a a", "a a a a a", *(" ".join(["b"] * n) for n in (8, 9, 10, model + 5)), *SENTENCES[:3]]
+    both = list(itertools.product(few, few[:7])) + list(zip(texts, texts[10:] + texts[:10], strict=True))
+    both.append((" ".join(["a"] * (model // 2 + 5)), " ".join(["b"] * (model // 2 + 4))))
     return [a for a, _ in both], [b for _, b in both]
 
 
 def _call(tok: Any, texts: list[str], pairs: list[str] | None, **options: Any) -> list[dict[str, list[int]]]:
     """One batch call: row by row an empty second text would not count as one."""
     encoded = tok(
-        texts, *([] if pairs is None else [pairs]), return_token_type_ids=True, return_special_tokens_mask=True, **options
+        texts,
+        *([] if pairs is None else [pairs]),
+        return_token_type_ids=True,
+        return_special_tokens_mask=True,
+        **options,
     )
     return [{name: encoded[name][k] for name in COLUMNS} for k in range(len(texts))]
 
@@ -155,7 +160,9 @@ def expected(tok: Any, texts: list[str], pairs: list[str] | None, cell: Cell) ->
         limit = {} if pad_to == "longest" else {"max_length": lengths[cell.padding]}
         return _call(tok, texts, pairs, **(truncation | padding | limit))
     rows = _call(tok, texts, pairs, **truncation)
-    padded = tok.pad({name: [row[name] for row in rows] for name in COLUMNS}, max_length=lengths[cell.padding], **padding)
+    padded = tok.pad(
+        {name: [row[name] for row in rows] for name in COLUMNS}, max_length=lengths[cell.padding], **padding
+    )
     return [{name: padded[name][k] for name in COLUMNS} for k in range(len(rows))]
 
 
@@ -168,8 +175,9 @@ def refused_by_transformers(folder: TokenizerFolder, pair: bool, truncation: str
     for k, (text, other) in enumerate(zip(*material(folder, pair), strict=True)):
         try:
             tok([text], [other], truncation=strategy, max_length=limit)
-        except Exception as error:
-            assert "too short to respect the provided max_length" in str(error)
+        except Exception as error:  # tokenizers raises plain Exception
+            if "too short to respect the provided max_length" not in str(error):
+                raise
             refused.add(k)
     return frozenset(refused)
 
@@ -191,6 +199,8 @@ def test_cell_gives_what_transformers_gives(any_tokenizer, pair, truncation, str
         assert unfit
     for multiple_of in (None,) if padding == "none" else (None, 8):
         for truncation_side, padding_side in itertools.product(("right", "left"), repeat=2):
+            if truncation_side == "left" and truncation == "none":
+                continue  # nothing is cut
             cell = Cell(truncation, strategy, padding, multiple_of, truncation_side, padding_side)
             length = tok.model_max_length if (truncation, padding) == ("given", "model") else limits[padding]
             ours = run(
@@ -209,7 +219,7 @@ def test_cell_gives_what_transformers_gives(any_tokenizer, pair, truncation, str
             assert sorted(ours.rows()) == sorted(set(range(len(texts))) - unfit)
             groups = [[_number(row_id) for row_id in batch["row_id"]] for batch in ours.batches]
             if padding != "longest":
-                groups = [sum(groups, [])]  # the batch does not matter: one call for all
+                groups = [list(itertools.chain.from_iterable(groups))]  # the batch does not matter: one call for all
             for group in groups:
                 others = None if pairs is None else [pairs[k] for k in group]
                 theirs = expected(tok, [texts[k] for k in group], others, cell)
@@ -223,7 +233,9 @@ def test_windows_are_the_overflow_of_transformers(any_tokenizer, stride, side):
     texts, _ = material(any_tokenizer, False)
     truncation = Truncation(max_length=GIVEN, overflow=True, stride=stride, max_windows=1000, side=side)
     ours = run(any_tokenizer, texts, None, truncation=truncation, padding=Padding(to=False))
-    found = {row_id: ids for batch in ours.batches for row_id, ids in zip(batch["row_id"], batch["input_ids"], strict=True)}
+    found = {
+        row_id: ids for batch in ours.batches for row_id, ids in zip(batch["row_id"], batch["input_ids"], strict=True)
+    }
     tok.truncation_side = side
     theirs = tok(texts, truncation=True, max_length=GIVEN, stride=stride, return_overflowing_tokens=True)
     seen: dict[int, int] = {}
@@ -242,7 +254,6 @@ def test_sides_of_the_tokenizer_hold_where_none_are_asked_for(xlnet):
     theirs = _call(tok, texts, pairs, truncation=True, max_length=GIVEN, padding="max_length")
     assert [row for _, row in sorted(ours.rows().items())] == theirs
     assert ours.rows()[0]["attention_mask"][0] == 0  # and these pad on the left
-    assert ours.rows()[0]["token_type_ids"][0] == 3
 
 
 def test_the_course_sentence_has_the_ids_of_the_page(bert):
@@ -253,16 +264,11 @@ def test_the_course_sentence_has_the_ids_of_the_page(bert):
 
 
 def test_a_batch_of_three_and_two_tokens_is_padded_as_on_the_page(bert):
-    vocabulary = bert.load()
-    word = vocabulary.id_to_token(200)
-    assert vocabulary.encode(f"{word} {word}", add_special_tokens=False).ids == [200, 200]
     facts = read_facts(bert.tokenizer_json, bert.config_json, add_special_tokens=False)
-    shape = make_shape(facts, 0, columns=FULL)
-    rows = pa.RecordBatch.from_pydict(
-        {"row_id": row_ids("rows.txt", np.arange(2)), "text": [f"{word} {word} {word}", f"{word} {word}"]}
-    )
-    encoded, _ = tokenize(rows, make_engine(vocabulary), ["text"])
-    (cut,) = [o for o in _Truncate(shape, ("text",)).process(encoded) if not isinstance(o, TaggedOutput)]
+    shape = make_shape(facts, pad_token_id(bert.load(), facts, None), columns=FULL)
+    ids = pa.StructArray.from_arrays([pa.array([[200] * 3, [200] * 2], pa.list_(pa.int32()))], ["text"])
+    rows = pa.RecordBatch.from_pydict({"row_id": row_ids("rows.txt", np.arange(2)), "input_ids": ids})
+    (cut,) = [o for o in _Truncate(shape, ()).process(rows) if not isinstance(o, TaggedOutput)]
     ((_, dealt),) = deal(cut, shape)
     (group,) = pad_shard([dealt], 32, shape)
     batch = group.columns.to_pydict()

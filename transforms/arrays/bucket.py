@@ -142,7 +142,7 @@ class Layout:
             return np.maximum(lengths, target)
         if not self.padding.pads or not len(lengths):
             return lengths
-        rows = self.rows[bucket]
+        rows = min(self.rows[bucket], len(lengths))
         longest = np.maximum.reduceat(lengths, np.arange(0, len(lengths), rows))
         return np.repeat(round_up(longest, self.padding.multiple_of), rows)[: len(lengths)]
 
@@ -159,7 +159,8 @@ class Layout:
         targets = np.array([self.target(bucket) or 0 for bucket in range(len(self.rows))], np.int64)[buckets]
         loose = round_up(lengths, self.padding.multiple_of) if self.padding.pads else lengths
         padded = np.where(targets > 0, np.maximum(lengths, targets), loose)
-        share = np.array([self.max_bytes // (rows * self.cell_bytes) for rows in self.rows], np.int64)
+        cell_bytes = max(1, self.cell_bytes)  # where no column has cells, a batch is still not endless
+        share = np.array([self.max_bytes // (rows * cell_bytes) for rows in self.rows], np.int64)
         return padded <= share[buckets]
 
 
@@ -215,8 +216,8 @@ def make_layout(
         raise ConfigError("pad.to: bucket needs bucket.boundaries; give some, or pad to longest")
     rows = _rows_of_batches(batching, edges, max_length, open_end=not (truncates and edges and max_length))
     layout = Layout(edges, rows, padding, cell_bytes, batching.max_bytes, batching.drop_remainder)
-    for bucket, edge in enumerate(edges):
-        width = target_length(padding, edge)
+    for bucket in range(len(edges) or 1):
+        width = layout.target(bucket)
         if width is not None and width * rows[bucket] * cell_bytes > batching.max_bytes:
             raise ConfigError(
                 f"batch.max_bytes: a batch of {rows[bucket]} rows padded to {width} takes "

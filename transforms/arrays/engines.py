@@ -116,7 +116,9 @@ def encode_or_bisect(engine: Engine, texts: Any) -> tuple[Ragged, list[Failure]]
         return engine.encode(texts), []
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
-    except BaseException as error:  # noqa: BLE001 - a panic in Rust is a BaseException
+    except BaseException as error:
+        if not len(texts):
+            raise
         if len(texts) == 1:
             return Ragged.of([[]]), [Failure(0, f"{type(error).__name__}: {error}")]
     half = len(texts) // 2

@@ -17,10 +17,27 @@ if TYPE_CHECKING:
 
 NO_MAXIMUM = 1e20  # Hugging Face writes int(1e30) for a model without a maximum
 
+PAD_TOKEN_TYPE_ID = 0  # Source: transformers, which overrules what either file and its own XLNet class say
+
 PAD_CANDIDATES = (
     "[PAD]", "<pad>", "<|pad|>", "<|finetune_right_pad_id|>", "<|endoftext|>", "<|end_of_text|>",
     "<|eot_id|>", "</s>", "<eos>", "<unk>", "[UNK]",
 )  # fmt: skip
+
+# What transformers goes by where a tokenizer's class rebuilds it and tokenizer_config.json leaves the key out.
+# Source: the classes' own defaults, transformers 5.23.
+CLASS_DEFAULTS: dict[str, dict[str, Any]] = {
+    name: defaults
+    for names, defaults in (
+        (
+            "Bert ConvBert DistilBert Electra Funnel LayoutLM Lxmert MobileBert MPNet Splinter SqueezeBert",
+            {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True},
+        ),
+        ("Roberta Bart GPT2 LED Longformer", {"add_prefix_space": False}),
+        ("XLNet Llama CodeLlama Gemma Cohere", {"padding_side": "left"}),
+    )
+    for name in names.split()
+}
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -100,8 +117,10 @@ def read_facts(
     """
     tokenizer = plain_tokenizer(tokenizer_json)
     spec = json.loads(tokenizer_json)
-    config = _load_config(config_json)
-    ignored = _refuse_disagreement(spec, config, tokenizer, ignore)
+    written = _load_config(config_json)
+    defaults = _class_defaults(spec, written)
+    config = defaults | written
+    ignored = _refuse_disagreement(spec, config, tokenizer, ignore, defaults.keys() - written.keys())
     padding, truncation = spec.get("padding") or {}, spec.get("truncation") or {}
     pad_token = _content(config.get("pad_token")) or padding.get("pad_token")
     names = config.get("model_input_names")
@@ -110,13 +129,14 @@ def read_facts(
         vocab_size=tokenizer.get_vocab_size(with_added_tokens=True),
         model_max_length=_maximum(config.get("model_max_length")),
         truncation_side=config.get("truncation_side") or str(truncation.get("direction", "right")).lower(),
-        padding_side=config.get("padding_side") or str(padding.get("direction", "right")).lower(),
+        padding_side=written.get("padding_side")
+        or str(padding.get("direction", defaults.get("padding_side", "right"))).lower(),
         pad_token=pad_token,
-        pad_token_type_id=int(config.get("pad_token_type_id", padding.get("pad_type_id", 0)) or 0),
+        pad_token_type_id=PAD_TOKEN_TYPE_ID,
         model_input_names=tuple(names) if names else None,
         single=probe(tokenizer, pair=False, add_special_tokens=add_special_tokens),
         pair=probe(tokenizer, pair=True, add_special_tokens=add_special_tokens),
-        notes=tuple(_notes(truncation, padding, ignored)),
+        notes=tuple(_notes(truncation, padding, config, ignored)),
     )
 
 
@@ -157,34 +177,63 @@ def _load_config(config_json: bytes | None) -> dict[str, Any]:
         raise ConfigError(f"tokenize.tokenizer: tokenizer_config.json is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError("tokenize.tokenizer: tokenizer_config.json is not a JSON object")
+    decoder = config.get("added_tokens_decoder") or {}
+    well_formed = {
+        "padding_side": config.get("padding_side") in (None, "right", "left"),
+        "truncation_side": config.get("truncation_side") in (None, "right", "left"),
+        "model_input_names": isinstance(config.get("model_input_names") or [], list),
+        "added_tokens_decoder": isinstance(decoder, dict)
+        and all(index.isdecimal() and isinstance(token, dict) for index, token in decoder.items()),
+    }
+    for key, good in well_formed.items():
+        if not good:
+            raise ConfigError(f"tokenize.tokenizer: tokenizer_config.json has a {key} that makes no sense; mend it")
     return config
+
+
+def _class_defaults(spec: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the class that tokenizer_config.json names means by the keys it leaves out."""
+    name = str(config.get("tokenizer_class")).removesuffix("Fast").removesuffix("Tokenizer")
+    if name == "Llama" and any(_nodes(spec.get("pre_tokenizer"), "ByteLevel")):
+        return {}  # Source: transformers takes the general class for these
+    return CLASS_DEFAULTS.get(name, {})
 
 
 def _maximum(value: object) -> int | None:
     """Source: transformers writes VERY_LARGE_INTEGER, int(1e30), where a model has no maximum."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or value > NO_MAXIMUM or value <= 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= NO_MAXIMUM:
         return None
     return int(value)
 
 
-def _notes(truncation: Mapping[str, Any], padding: Mapping[str, Any], ignored: list[str]) -> Iterator[str]:
+def _notes(
+    truncation: Mapping[str, Any], padding: Mapping[str, Any], config: Mapping[str, Any], ignored: list[str]
+) -> Iterator[str]:
     if truncation:
         yield f"tokenizer.json truncates to {truncation.get('max_length')}: switched off"
     if padding:
         strategy = padding.get("strategy")
         length = strategy.get("Fixed") if isinstance(strategy, dict) else "the longest"
         yield f"tokenizer.json pads to {length}: switched off"
+    said = config.get("pad_token_type_id", padding.get("pad_type_id"))
+    if said not in (None, PAD_TOKEN_TYPE_ID):
+        yield f"the type of padding is {PAD_TOKEN_TYPE_ID}, as in transformers, not the files' pad_token_type_id {said}"
     for line in ignored:
         yield f"ignored, as tokenize.ignore asks: {line}"
 
 
 def _refuse_disagreement(
-    spec: dict[str, Any], config: dict[str, Any], tokenizer: Tokenizer, ignore: Collection[str]
+    spec: dict[str, Any],
+    config: dict[str, Any],
+    tokenizer: Tokenizer,
+    ignore: Collection[str],
+    of_class: Collection[str],
 ) -> list[str]:
     """Refuses two files that would give different ids; returns the differences that are ignored."""
     ignored = []
     for key, ours, theirs in _differences(spec, config, tokenizer):
-        line = f"{key}: tokenizer_config.json says {theirs}, tokenizer.json {ours}"
+        whose = f", by its class {config['tokenizer_class']}," if key in of_class else ""
+        line = f"{key}: tokenizer_config.json{whose} says {theirs}, tokenizer.json {ours}"
         if key not in ignore:
             raise ConfigError(
                 f"tokenize.tokenizer: its two files disagree on {line}; mend one of them, "
@@ -254,10 +303,11 @@ def _added_token_differences(spec: dict[str, Any], config: dict[str, Any]) -> It
         if mine is None or any(mine[flag] != value for flag, value in said.items()):
             yield "added_tokens_decoder", mine, said
         known.add(str(token.get("content")))
-    extra = config.get("additional_special_tokens") or config.get("extra_special_tokens") or []
     named = [(key, _content(config.get(key))) for key in SPECIAL_TOKENS]
-    if isinstance(extra, list):
-        named += [("additional_special_tokens", _content(token)) for token in extra]
+    for key in ("additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"):
+        extra = config.get(key) or []
+        tokens = extra.values() if isinstance(extra, dict) else extra
+        named += [(key, _content(token)) for token in tokens]
     for key, content in named:
         if content is not None and content not in known:
             yield key, "has no such added token", repr(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -148,7 +149,7 @@ def probe(tokenizer: Tokenizer, *, pair: bool, add_special_tokens: bool = True) 
     Raises:
         ConfigError: What the tokenizer puts around a text is not the same for every text.
     """
-    texts = ["a", "b c", "d e f", ""]
+    texts = [*_texts_with_tokens(tokenizer), ""]
     probes: list[tuple[str, ...]] = [(a, b) for a in texts for b in texts] if pair else [(a,) for a in texts]
     encodings = [tokenizer.encode(p[0], p[1] if pair else None, add_special_tokens=add_special_tokens) for p in probes]
     whole = max(range(len(probes)), key=lambda i: _sequences_seen(encodings[i]) * 1000 + len(encodings[i].ids))
@@ -156,8 +157,8 @@ def probe(tokenizer: Tokenizer, *, pair: bool, add_special_tokens: bool = True) 
     for texts_of_row, encoding in zip(probes, encodings, strict=True):
         parts = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts_of_row]
         lengths = [np.array([len(part)], np.int64) for part in parts]
-        sequences = [piece.sequence for piece in template.pieces if piece.sequence is not None]
-        right = sorted(sequences) == list(range(len(parts))) and (
+        sequences = [piece.sequence for piece in template.pieces if piece.special is None]
+        right = (len(sequences) == len(parts) and set(sequences) == set(range(len(parts)))) and (
             template.assemble([Slices.whole(Ragged.of([part])) for part in parts]).values.tolist() == encoding.ids
             and template.token_type_ids(lengths).tolist() == encoding.type_ids
             and template.special_tokens_mask(lengths).tolist() == encoding.special_tokens_mask
@@ -169,6 +170,16 @@ def probe(tokenizer: Tokenizer, *, pair: bool, add_special_tokens: bool = True) 
                 "or give the tokenizer a TemplateProcessing"
             )
     return template
+
+
+def _texts_with_tokens(tokenizer: Tokenizer) -> list[str]:
+    """Finds texts that are content to a tokenizer: some vocabularies have no Latin letter."""
+    texts = ["a", "b c", "d e f"]
+    if any(tokenizer.encode(text, add_special_tokens=False).ids for text in texts):
+        return texts
+    tokens = sorted(tokenizer.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
+    found = (token for token, _ in tokens if tokenizer.encode(token, add_special_tokens=False).ids)
+    return list(islice(found, len(texts))) or texts
 
 
 def _sequences_seen(encoding: Any) -> int:

@@ -207,9 +207,10 @@ def cut(lengths: Sequence[NDArray[np.int64]], budget: int | None, truncation: Tr
     kept = surviving(lengths, budget or 0, strategy)
     whole = [n == k for n, k in zip(lengths, kept, strict=True)]
     unfit = np.zeros(rows, bool)
-    for n_is_k, k in zip(whole, kept, strict=True):
-        # A text that is cut keeps a token, and more than its stride, or its windows would never end.
-        unfit |= ~n_is_k & (k <= (truncation.stride if truncation.overflow else 0))
+    if strategy != "longest_first" or truncation.overflow:
+        for n_is_k, k in zip(whole, kept, strict=True):
+            # A text that is cut keeps a token, and more than its stride, or its windows would never end.
+            unfit |= ~n_is_k & (k <= (truncation.stride if truncation.overflow else 0))
     counts = [np.ones(rows, np.int64) for _ in kept]
     if truncation.overflow:
         counts = [_window_count(n, k, truncation.stride) for n, k in zip(lengths, kept, strict=True)]

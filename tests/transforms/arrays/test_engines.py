@@ -1,0 +1,113 @@
+"""Engines, and the search for the one text that an engine cannot take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.arrays.engines import ENGINES, Failure, Tokenization, TokenizersEngine, encode_or_bisect, make_engine
+from transforms.arrays.errors import ConfigError
+from transforms.arrays.ragged import Ragged
+
+
+class Panic(BaseException):
+    """As a panic in Rust comes to Python: no Exception."""
+
+
+class Picky:
+    """Gives a text its characters, and fails on texts with an "x" or a "!"."""
+
+    name = "picky"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def encode(self, texts: Any) -> Ragged:
+        self.calls += 1
+        for text in texts.to_pylist():
+            if "x" in text:
+                raise ValueError(f"cannot take {text}")
+            if "!" in text:
+                raise Panic(f"panicked at {text}")
+        return Ragged.of([[ord(c) for c in text] for text in texts.to_pylist()])
+
+
+def ids(text: str) -> list[int]:
+    return [] if {"x", "!"} & set(text) else [ord(c) for c in text]
+
+
+@pytest.mark.parametrize(
+    ("texts", "failures"),
+    [
+        ([], []),
+        (["a"], []),
+        (["x"], [Failure(0, "ValueError: cannot take x")]),
+        (["!"], [Failure(0, "Panic: panicked at !")]),
+        (["a", "bx", "c"], [Failure(1, "ValueError: cannot take bx")]),
+        (["x", "a", "", "!"], [Failure(0, "ValueError: cannot take x"), Failure(3, "Panic: panicked at !")]),
+    ],
+)
+def test_a_text_that_fails_or_panics_takes_no_other_with_it(texts, failures):
+    encoded, found = encode_or_bisect(Picky(), pa.array(texts, pa.string()))
+    assert found == failures
+    assert encoded.tolist() == [ids(text) for text in texts]
+
+
+@given(st.lists(st.text("ab!x", max_size=3), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_all_other_rows_come_through_in_order(texts):
+    encoded, failures = encode_or_bisect(Picky(), pa.array(texts, pa.string()))
+    assert encoded.tolist() == [ids(text) for text in texts]
+    assert [failure.row for failure in failures] == [k for k, t in enumerate(texts) if {"x", "!"} & set(t)]
+
+
+def test_one_bad_text_among_a_thousand_is_found_in_few_calls():
+    engine = Picky()
+    encoded, failures = encode_or_bisect(engine, pa.array(["a"] * 700 + ["x"] + ["b"] * 323))
+    assert [failure.row for failure in failures] == [700]
+    assert encoded.rows == 1024
+    assert engine.calls <= 2 * 10 + 1
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit])
+def test_the_user_s_interruption_is_no_failure_of_a_text(signal):
+    class Interrupted(Picky):
+        def encode(self, texts: Any) -> Ragged:
+            raise signal
+
+    with pytest.raises(signal):
+        encode_or_bisect(Interrupted(), pa.array(["a", "b"]))
+
+
+def test_an_engine_that_fails_on_no_texts_at_all_is_broken_and_says_so():
+    class Broken(Picky):
+        def encode(self, texts: Any) -> Ragged:
+            raise ValueError("always")
+
+    with pytest.raises(ValueError, match="always"):
+        encode_or_bisect(Broken(), pa.array([], pa.string()))
+    _, failures = encode_or_bisect(Broken(), pa.array(["a", "b", "c"]))
+    assert failures == [Failure(k, "ValueError: always") for k in range(3)]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_tokenizers_engine_gives_the_library_s_ids_without_special_tokens(any_tokenizer, kind):
+    texts = ["", " ", "Hello, world", "naïve 漢字 🎉\u200d", "[SEP] </s>", "a\0b\r\n", "word " * 300]
+    tokenizer = any_tokenizer.load()
+    encoded = TokenizersEngine(tokenizer).encode(pa.array(["cut off", *texts], kind).slice(1))
+    assert encoded.tolist() == [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    assert (encoded.values.dtype, encoded.offsets.dtype) == (np.int32, np.int64)
+    assert TokenizersEngine(tokenizer).encode(pa.array([], kind)).tolist() == []
+
+
+def test_engines_are_found_by_name(any_tokenizer):
+    assert make_engine(any_tokenizer.load(), "tokenizers").name == "tokenizers"
+    assert make_engine(any_tokenizer.load()).name in ENGINES
+    with pytest.raises(ConfigError, match=r"^tokenize\.engine: 'tokenizer' is not known; did you mean tokenizers\?"):
+        Tokenization(engine="tokenizer")
+    assert Tokenization(engine="auto").engine == "auto"
