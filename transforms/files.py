@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -51,11 +52,16 @@ def match(pattern: str, where: str) -> list[Found]:
     Raises:
         ConfigError: The file system cannot be asked.
     """
+    spelled, here = pattern, ""
+    if is_local(pattern):
+        spelled = re.sub("/+", "/", pattern)
+        # Beam finds nothing where the first folder, or the name alone, has a wildcard.
+        here = "./" if GLOB & set(spelled.partition("/")[0]) else ""
     try:
-        metadata = FileSystems.match([pattern])[0].metadata_list
+        metadata = FileSystems.match([here + spelled])[0].metadata_list
     except (BeamIOError, ValueError) as error:
         raise ConfigError(f"{where}: {pattern!r} cannot be listed: {error}") from error
-    found = [Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in metadata]
+    found = [Found(m.path.removeprefix(here), m.size_in_bytes, m.last_updated_in_seconds) for m in metadata]
     return sorted(f for f in found if not (is_local(f.path) and Path(f.path).is_dir()))
 
 
@@ -148,8 +154,10 @@ def create_once(path: str, data: bytes, scratch: str) -> bool:
 
 def size(path: str) -> int | None:
     """The size of a file; None where there is none."""
-    found: Any = FileSystems.match([path])[0].metadata_list
-    return found[0].size_in_bytes if found else None
+    try:  # not by matching: a name can hold what a pattern means otherwise
+        return int(FileSystems.get_filesystem(path).size(path))
+    except (BeamIOError, OSError):
+        return None
 
 
 def refuse_remote_output(path: str) -> None:
@@ -171,6 +179,6 @@ def check_readable(path: str, bytes_expected: int) -> None:
     now = size(path)
     if now != bytes_expected:
         raise JobError(
-            f"read.files: {path} had {bytes_expected} bytes when the job was planned and has {now} now; "
-            "run the job again when nothing writes to it"
+            f"read.files: {path} had {bytes_expected} bytes when the job was planned and "
+            f"{'is gone' if now is None else f'has {now} now'}; run the job again when nothing writes to it"
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transforms.arrays.errors import ConfigError
-from transforms.arrays.readers import READERS, Format, Reading, Source, detect
+from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Source, detect
 from transforms.arrays.readers.parquet import open_parquet
 from transforms.arrays.readers.sample import kept_types
 from transforms.files import GLOB, Found, is_local, match, open_binary
@@ -78,15 +79,16 @@ def find_corpus(reading: Reading) -> Corpus:
     """
     if not reading.patterns:
         raise ConfigError("read.files: nothing to read; give a pattern, e.g. --input 'corpus/*.jsonl'")
-    found: dict[str, Found] = {}
+    found: list[Found] = []
     for pattern in reading.patterns:
         matched = match(pattern, "read.files")
         if not matched:
             raise ConfigError(f"read.files: {pattern!r} matches no file{_folder_hint(pattern)}")
-        found |= {file.path: file for file in matched}
-    root = reading.root if reading.root is not None else _common_folder(reading.patterns)
-    files = [InputFile(path, _relative(path, root), size, changed) for path, size, changed in found.values()]
-    files.sort(key=lambda file: file.file)
+        found += matched
+    root = _common_folder(reading.patterns) if reading.root is None else _parts(reading.root)
+    # A file that two patterns match, however they spell its path, has one name below the root.
+    named = {_relative(file.path, root): file for file in reversed(found)}
+    files = [InputFile(file.path, name, file.bytes, file.changed) for name, file in sorted(named.items())]
     return Corpus(tuple(files), _kept_types(reading, files))
 
 
@@ -97,33 +99,40 @@ def _folder_hint(pattern: str) -> str:
     return ""
 
 
-def _common_folder(patterns: tuple[str, ...]) -> str:
-    """The deepest folder that holds the fixed parts of all patterns."""
+def _parts(path: str) -> list[str]:
+    """A path's folders and name; those of a local path from the root of the disk on."""
+    return (os.path.abspath(path) if is_local(path) else path).rstrip("/").split("/")  # noqa: PTH100 - links stay
+
+
+def _common_folder(patterns: tuple[str, ...]) -> list[str]:
+    """The deepest folder that holds the fixed parts of all patterns, in parts."""
     fixed = []
     for pattern in patterns:
         first_glob = next((i for i, char in enumerate(pattern) if char in GLOB), len(pattern))
-        fixed.append(posixpath.dirname(pattern[:first_glob]))
-    return posixpath.commonpath(fixed) if all(fixed) else ""
+        fixed.append(_parts(posixpath.dirname(pattern[:first_glob])))
+    return list(posixpath.commonprefix(fixed))
 
 
-def _relative(path: str, root: str) -> str:
-    if not root:
-        return posixpath.normpath(path)
-    if is_local(path):
-        path, root = posixpath.normpath(path), posixpath.normpath(root)
-    prefix = root.rstrip("/") + "/"
-    if root == ".":
-        return path
-    if not path.startswith(prefix):
-        raise ConfigError(f"read.root: {path} is not below {root}")
-    return path[len(prefix) :]
+def _relative(path: str, root: list[str]) -> str:
+    parts = _parts(path)
+    if parts[: len(root)] != root:
+        raise ConfigError(f"read.root: {path} is not below {'/'.join(root) or '/'}")
+    name = "/".join(parts[len(root) :])
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"read.files: the name of {path!r} is not UTF-8; rename it") from None
+    return name
 
 
 def _kept_types(reading: Reading, files: list[InputFile]) -> dict[str, Any]:
     for file in files:
         if file.bytes:
-            with open_binary(file.path) as stream:
-                types = kept_types(stream, file.path, reading)
+            try:
+                with open_binary(file.path) as stream:
+                    types = kept_types(stream, file.path, reading)
+            except DAMAGED as error:
+                raise JobError(f"read.files: {file.path} cannot be read: {error}") from error
             if types is not None:
                 return types
     return kept_types(None, "", reading) or {}
@@ -143,16 +152,18 @@ def divide(corpus: Corpus, reading: Reading) -> list[Split]:
     """
     splits: list[Split] = []
     packed: dict[Format, list[tuple[Source, int]]] = {}
+    filled: dict[Format, int] = {}
     for file in corpus.files:
         if not file.bytes:
             continue
         how = detect(file.path, reading.format)
         for source, size in _stretches(file, how, reading.split_bytes):
-            pack = packed.setdefault(how, [])
-            if pack and sum(n for _, n in pack) + size > reading.split_bytes:
+            if how in packed and filled[how] + size > reading.split_bytes:
                 splits.append(_split(packed.pop(how), how))
-                pack = packed.setdefault(how, [])
-            pack.append((source, size))
+            if how not in packed:
+                packed[how], filled[how] = [], 0
+            packed[how].append((source, size))
+            filled[how] += size
     return splits + [_split(pack, how) for how, pack in packed.items()]
 
 

@@ -8,7 +8,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from transforms.arrays.errors import JobError
-from transforms.arrays.readers import CODECS, READERS, Columns, Reading, Rows, Source, columns_of
+from transforms.arrays.readers import CODECS, DAMAGED, READERS, Columns, Reading, Rows, Source, columns_of
 from transforms.files import check_readable, open_binary
 from transforms.inputs import Corpus, Split, divide, find_corpus
 from transforms.step import Step, counts, dead
@@ -61,18 +61,23 @@ class _Read(beam.DoFn):
         """Reads one unit; a batch may hold rows of several of its files."""
         split, sizes = unit
         waiting: list[Any] = []
-        read = 0
+        read = dropped = waiting_rows = waiting_bytes = 0
         for source in split.sources:
             check_readable(source.path, sizes[source.path])
             for rows in read_source(source, split, self._columns):
                 read += rows.read
-                yield from counts(rows_read=rows.read, dropped__empty=rows.dropped_empty)
+                dropped += rows.dropped_empty
                 yield from dead(rows.dead)
+                if not rows.batch.num_rows:
+                    continue
                 waiting.append(rows.batch)
-                if _is_full(waiting):
+                waiting_rows += rows.batch.num_rows
+                waiting_bytes += rows.batch.nbytes
+                if waiting_rows >= BATCH_ROWS or waiting_bytes >= BATCH_BYTES:
                     yield from _stack(waiting)
-                    waiting = []
+                    waiting, waiting_rows, waiting_bytes = [], 0, 0
         yield from _stack(waiting)
+        yield from counts(rows_read=read, dropped__empty=dropped)
         if self._progress is not None:
             self._progress.note(bytes=split.bytes, rows=read)
 
@@ -95,19 +100,13 @@ def read_source(source: Source, split: Split, columns: Columns) -> Iterator[Rows
         with open_binary(source.path) as raw:
             stream: BinaryIO = CODECS[split.format.codec](raw) if split.format.codec else raw
             yield from READERS[split.format.reader].read(stream, source, columns)
-    except (OSError, EOFError) as error:
+    except DAMAGED as error:
         raise JobError(f"read.files: {source.path} cannot be read: {error}") from error
 
 
-def _is_full(batches: list[Any]) -> bool:
-    rows = sum(batch.num_rows for batch in batches)
-    return bool(rows >= BATCH_ROWS or sum(batch.nbytes for batch in batches) >= BATCH_BYTES)
-
-
 def _stack(batches: list[Any]) -> Iterator[Any]:
-    """Joins batches into one, if they have a row."""
-    some = [batch for batch in batches if batch.num_rows]
-    if len(some) == 1:
-        yield some[0]
-    elif some:
-        yield from pa.Table.from_batches(some).combine_chunks().to_batches()
+    """Joins batches into one, if there are any."""
+    if len(batches) == 1:
+        yield batches[0]
+    elif batches:
+        yield from pa.Table.from_batches(batches).combine_chunks().to_batches()

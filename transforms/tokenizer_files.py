@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.pad import Padding
 from transforms.arrays.shape import Shape, make_shape
-from transforms.files import exists, is_local, match, read_bytes
+from transforms.files import exists, is_local, read_bytes
 
 if TYPE_CHECKING:
     from transforms.arrays.engines import Tokenization
@@ -46,7 +47,7 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
     Raises:
         ConfigError: There is no tokenizer.json; the message says how to make one.
     """
-    if path.endswith(".json") and exists(path):
+    if Path(path).is_file() if is_local(path) else path.endswith(".json") and exists(path):
         return TokenizerFiles(path, read_bytes(path), None)
     folder = path.rstrip("/")
     tokenizer, config = posixpath.join(folder, TOKENIZER), posixpath.join(folder, CONFIG)
@@ -57,18 +58,23 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
 
 def _what_is_missing(path: str) -> str:
     """Says why there is no tokenizer at a path, with the command that makes one."""
-    load = "from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('{}').save_pretrained('{}')"
-    command = f'python -c "{load}"'
     folder = path.rstrip("/")
-    if is_local(path) and match(posixpath.join(folder, "*"), "tokenize.tokenizer"):
-        return f"the folder {path} has no {TOKENIZER}; make one: {command.format(folder, folder)}"
+    if is_local(path) and Path(path).is_dir():
+        return f"the folder {path} has no {TOKENIZER}; make one: {_command(repr(folder), folder)}"
     if is_local(path) and not path.endswith(".json") and not path.startswith((".", "/")) and HUB_NAME.fullmatch(path):
-        name = path.partition("@")[0]
+        name, _, revision = path.partition("@")
+        where = repr(name) + (f", revision={revision!r}" if revision else "")
         return (
             f"there is no file or folder {path}; names of a hub are not available yet, so save it first: "
-            f"{command.format(name, 'tokenizer')}, then --tokenizer tokenizer"
+            f"{_command(where, 'tokenizer')}, then --tokenizer tokenizer"
         )
     return f"there is no file or folder {path}"
+
+
+def _command(where: str, folder: str) -> str:
+    """Spells out the command that saves a tokenizer with its tokenizer.json."""
+    load = f"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained({where}).save_pretrained({folder!r})"
+    return f'python -c "{load}"'
 
 
 def shape_for(tokenization: Tokenization, **sections: Any) -> Shape:

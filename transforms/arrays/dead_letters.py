@@ -39,6 +39,9 @@ SCHEMA = pa.schema(
 )
 
 
+NONE = pa.RecordBatch.from_pylist([], SCHEMA)
+
+
 class DeadLetters:
     """Collects dead letters and hands them out as one batch.
 
@@ -77,7 +80,7 @@ class DeadLetters:
 
     def to_batch(self) -> Any:
         """Builds a RecordBatch of `SCHEMA` from the rows taken in so far."""
-        return pa.RecordBatch.from_pylist(self._rows, SCHEMA)
+        return pa.RecordBatch.from_pylist(self._rows, SCHEMA) if self._rows else NONE
 
 
 def row_as_json(row: dict[str, Any]) -> bytes:

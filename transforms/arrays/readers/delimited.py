@@ -122,6 +122,20 @@ class _Dialect(NamedTuple):
 DIALECTS = {"csv": _Dialect(_csv_rows, COMMA, quotes=True), "tsv": _Dialect(_tsv_rows, TAB, quotes=False)}
 
 
+class _Table(NamedTuple):
+    """What the rows of a file have in common.
+
+    Attributes:
+        header: Names of its columns.
+        columns: The columns to read.
+        file: Its path relative to the root.
+    """
+
+    header: list[str]
+    columns: Columns
+    file: str
+
+
 class _Parsed(NamedTuple):
     """Rows of fields as columns of strings.
 
@@ -148,12 +162,15 @@ def _read(stream: BinaryIO, source: Source, columns: Columns, dialect: _Dialect)
     problem = None if header is None else _header_problem(header, columns.wanted)
     if problem:
         raise JobError(f"read.files: {source.file}: {problem}")
+    if not isinstance(header, list):
+        return
+    table = _Table(header, columns, source.file)
     position = 0
-    while header is not None and feed.has_line():
+    while feed.has_line():
         dead = DeadLetters()
-        parsed = _cut(feed, dialect, header, columns, source.file, position, dead)
+        parsed = _cut(feed, dialect, table, position, dead)
         if parsed is None:
-            parsed = _gather(rows, feed, header, columns, source.file, position, dead)
+            parsed = _gather(rows, feed, table, position, dead)
         position += parsed.read
         yield _to_rows(parsed, columns, source.file, dead)
 
@@ -219,9 +236,7 @@ def first_rows(
     return header, found
 
 
-def _cut(
-    feed: _LineFeed, dialect: _Dialect, header: list[str], columns: Columns, file: str, position: int, dead: DeadLetters
-) -> _Parsed | None:
+def _cut(feed: _LineFeed, dialect: _Dialect, table: _Table, position: int, dead: DeadLetters) -> _Parsed | None:
     """Cuts the rows of a block into columns at once; None where the csv module is to decide.
 
     Quotes open and close in turn. The rows are well-formed if each quote that opens stands at the start of
@@ -243,7 +258,7 @@ def _cut(
         if not len(closed):
             return None
         consumed = int(closed[-1]) + 1
-        starts, stops = starts[np.append(0, closed[:-1] + 1)], stops[closed]
+        starts, stops = np.concatenate([starts[:1], starts[closed[:-1] + 1]]), stops[closed]
         data = data[: stops[-1]]
         quotes = quotes[: np.searchsorted(quotes, len(data))]
         marks = marks[: np.searchsorted(marks, len(data))]
@@ -257,15 +272,15 @@ def _cut(
     full = stops > starts  # a blank line is no row, and has no delimiter
     starts, stops, counts = starts[full], stops[full], counts[full]
     positions = position + np.arange(len(starts))
-    good = _bury(data, starts, stops, counts, positions, header, columns, file, dead)
-    marks = marks[np.repeat(good, counts)].reshape(int(good.sum()), len(header) - 1)
+    good = _bury(data, starts, stops, counts, positions, table, dead)
+    between = marks[np.repeat(good, counts)].reshape(int(good.sum()), len(table.header) - 1)
     starts, stops = starts[good], stops[good]
     doubled = bool((np.diff(quotes)[1::2] == 1).any())
     arrays = []
-    for name in columns.wanted:
-        i = header.index(name) if name in header else 0
-        begin = marks[:, i - 1] + 1 if i else starts
-        close = marks[:, i] if i < len(header) - 1 else stops
+    for name in table.columns.wanted:
+        i = table.header.index(name) if name in table.header else 0
+        begin = between[:, i - 1] + 1 if i else starts
+        close = between[:, i] if i < len(table.header) - 1 else stops
         quoted = False
         if len(quotes):
             inside = (close > begin) & (data[np.minimum(begin, len(data) - 1)] == QUOTE)
@@ -300,9 +315,7 @@ def _bury(
     stops: NDArray[np.int64],
     counts: NDArray[np.int64],
     positions: NDArray[np.int64],
-    header: list[str],
-    columns: Columns,
-    file: str,
+    table: _Table,
     dead: DeadLetters,
 ) -> NDArray[np.bool_]:
     """Takes rows that cannot be used in as dead letters; returns which can be, bool [rows]."""
@@ -311,36 +324,34 @@ def _bury(
         broken = np.zeros(len(starts), bool)
     except UnicodeDecodeError:
         _, broken = utf8(cut_out(data, starts, stops))
-    long = stops - starts > columns.max_row_bytes
-    good = ~(broken | long | (counts != len(header) - 1))
-    if any(name not in header for name in columns.wanted):
+    long = stops - starts > table.columns.max_row_bytes
+    good: NDArray[np.bool_] = ~(broken | long | (counts != len(table.header) - 1))
+    if any(name not in table.header for name in table.columns.wanted):
         good[:] = False
     for i in np.flatnonzero(~good).tolist():
         fields = int(counts[i]) + 1
-        problem = _problem(bool(long[i]), bool(broken[i]), fields, header, columns)
+        problem = _problem(bool(long[i]), bool(broken[i]), fields, table)
         if problem:
-            dead.add(*problem, file, int(positions[i]), data[starts[i] : stops[i]][: RAW_BYTES + 1].tobytes())
+            dead.add(*problem, table.file, int(positions[i]), data[starts[i] : stops[i]][: RAW_BYTES + 1].tobytes())
     return good
 
 
-def _problem(long: bool, broken: bool, fields: int, header: list[str], columns: Columns) -> tuple[str, str] | None:
+def _problem(long: bool, broken: bool, fields: int, table: _Table) -> tuple[str, str] | None:
     """Says why a row cannot be used, or None."""
     if long:
-        return "too_long", f"more than read.max_row_bytes ({columns.max_row_bytes} bytes)"
+        return "too_long", f"more than read.max_row_bytes ({table.columns.max_row_bytes} bytes)"
     if broken:
         return "bad_encoding", "not UTF-8"
-    if fields != len(header):
-        return "bad_row", f"{fields} fields where {len(header)} were expected"
-    missing = [name for name in columns.wanted if name not in header]
-    return ("missing_column", f"no column {missing[0]!r}; it has {', '.join(header)}") if missing else None
+    if fields != len(table.header):
+        return "bad_row", f"{fields} fields where {len(table.header)} were expected"
+    missing = [name for name in table.columns.wanted if name not in table.header]
+    return ("missing_column", f"no column {missing[0]!r}; it has {', '.join(table.header)}") if missing else None
 
 
 def _gather(
     rows: Iterator[list[str] | csv.Error],
     feed: _LineFeed,
-    header: list[str],
-    columns: Columns,
-    file: str,
+    table: _Table,
     position: int,
     dead: DeadLetters,
 ) -> _Parsed:
@@ -358,16 +369,16 @@ def _gather(
         if isinstance(row, csv.Error):
             problem = "too_long" if "field larger" in str(row) else "bad_row", str(row)
         else:
-            long = len(raw) > columns.max_row_bytes or any(TOO_LONG in field for field in row)
-            problem = _problem(long, any(map(NOT_UTF8.search, row)), len(row), header, columns)
+            long = len(raw) > table.columns.max_row_bytes or any(TOO_LONG in field for field in row)
+            problem = _problem(long, any(map(NOT_UTF8.search, row)), len(row), table)
         if problem is None and isinstance(row, list):
             fields.append(row)
             raws.append(raw)
             positions.append(position + read)
         elif problem is not None:
-            dead.add(*problem, file, position + read, raw[: RAW_BYTES + 1])
+            dead.add(*problem, table.file, position + read, raw[: RAW_BYTES + 1])
         read += 1
-    index = [header.index(name) if name in header else 0 for name in columns.wanted]
+    index = [table.header.index(name) if name in table.header else 0 for name in table.columns.wanted]
     arrays = [pa.array([row[i] for row in fields], pa.string()) for i in index]
     return _Parsed(arrays, np.array(positions, np.int64), raws.__getitem__, read)
 

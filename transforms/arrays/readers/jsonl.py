@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE = ord("{"), ord("}")
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 JSON_TYPES: dict[Any, Any] = {
     pa.bool_(): bool,
     pa.int32(): Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
     pa.int64(): Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    pa.float32(): float,
-    pa.float64(): float,
+    pa.float32(): Annotated[float, msgspec.Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)],
+    pa.float64(): Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)],
     pa.string(): str,
 }
+
+
+ANY_JSON = msgspec.json.Decoder(float_hook=float)  # takes numbers of any size, as the grammar does
 
 
 class BadRow(NamedTuple):
@@ -153,7 +159,9 @@ def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:
     except (msgspec.MsgspecError, RecursionError):
         pass
     try:
-        row = msgspec.json.decode(line)
+        row = ANY_JSON.decode(line)
+    except msgspec.ValidationError as error:  # an integer of thousands of digits
+        return BadRow("wrong_type", str(error))
     except (msgspec.MsgspecError, RecursionError) as error:
         return _bad_json(line, error)
     if not isinstance(row, dict):
@@ -161,19 +169,25 @@ def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:
     try:
         # Of two equal keys the last counts, which only a dict knows.
         return msgspec.convert(row, decoder.type)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError) as error:
         return bad_value(row, columns.texts, str(error), decoder.type)
 
 
 def _bad_json(line: bytes, error: Exception) -> BadRow:
     """Tells half a surrogate pair from other bad JSON."""
     try:
-        json.dumps(json.loads(line), ensure_ascii=False).encode()
+        json.dumps(
+            json.loads(line.decode(), parse_constant=_no_constant, object_pairs_hook=list), ensure_ascii=False
+        ).encode()
     except UnicodeEncodeError:
         return BadRow("bad_encoding", "an escape is half of a surrogate pair")
     except (ValueError, RecursionError):
         pass
     return BadRow("bad_json", "nested too deeply" if isinstance(error, RecursionError) else str(error))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type: Any) -> BadRow:

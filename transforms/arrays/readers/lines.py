@@ -121,13 +121,14 @@ def read_lines(
         end = block.rfind(b"\n") + 1
         if end or not block:
             whole = b"".join([*pending, block[:end]])
-            yield _split(whole, at, stop, max_row_bytes, too_long)
+            if whole or too_long:
+                yield _split(whole, at, stop, max_row_bytes, too_long)
             at, pending, too_long = at + len(whole), [block[end:]], []
         else:
             pending.append(block)
         if not block:
             return
-        if position - at > max_row_bytes + len(BOM) + len(b"\r\n") and (stop is None or at < stop):
+        if position - at > max(max_row_bytes, RAW_BYTES) + len(BOM) + len(b"\r\n") and (stop is None or at < stop):
             begun = b"".join(pending)[: RAW_BYTES + 1]
             too_long.append(TooLong(at, begun.removeprefix(BOM) if at == 0 else begun))
             tail, position = _skip_line(stream, position, block_bytes)

@@ -13,9 +13,11 @@ from transforms.arrays.errors import JobError
 from transforms.arrays.readers.rows import Columns, Rows, Source, convert, make_rows, utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-BATCH_ROWS = 1024  # few enough that a batch of long documents stays small, many enough to be columns
+BATCH_ROWS = 1024  # at the most
+BATCH_BYTES = 4 << 20  # of a batch's columns, as the rows are on average
+PAGE_BYTES = 1 << 20  # read at a time; without it a row group's whole column is in memory
 
 STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
@@ -34,9 +36,25 @@ def open_parquet(stream: BinaryIO, file: str) -> Any:
         JobError: It is no Parquet file.
     """
     try:
-        return pq.ParquetFile(stream)
+        return pq.ParquetFile(stream, buffer_size=PAGE_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise JobError(f"read.files: {file} is no readable Parquet file: {error}") from error
+
+
+def refuse_doubles(names: Sequence[str], wanted: Iterable[str], file: str) -> None:
+    """Refuses a file in which a column that is asked for is there twice.
+
+    Args:
+        names: Of the file's columns.
+        wanted: The columns that are asked for.
+        file: Its name, for messages.
+
+    Raises:
+        JobError: It is.
+    """
+    for name in wanted:
+        if names.count(name) > 1:
+            raise JobError(f"read.files: {file}: {names.count(name)} columns are called {name!r}; rename all but one")
 
 
 def read_parquet(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[Rows]:
@@ -54,13 +72,26 @@ def read_parquet(stream: BinaryIO, source: Source, columns: Columns) -> Iterator
     stop = parquet.num_row_groups if source.stop is None else source.stop
     groups = range(source.start, stop)
     position = sum(parquet.metadata.row_group(i).num_rows for i in range(source.start))
+    refuse_doubles(parquet.schema_arrow.names, columns.wanted, source.file)
     names = [name for name in columns.wanted if name in parquet.schema_arrow.names]
     try:
-        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[*groups], columns=names, use_threads=False):
+        size = _batch_rows(parquet.metadata, groups, names)
+        for batch in parquet.iter_batches(size, row_groups=[*groups], columns=names, use_threads=False):
             yield _to_rows(batch, position, source.file, columns)
             position += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise JobError(f"read.files: {source.file} is damaged near row {position}: {error}") from error
+
+
+def _batch_rows(metadata: Any, groups: range, names: Sequence[str]) -> int:
+    """Says how many rows are to be a batch: few where documents are long."""
+    rows = size = 0
+    for i in groups:
+        group = metadata.row_group(i)
+        chunks = (group.column(k) for k in range(group.num_columns))
+        size += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+        rows += group.num_rows
+    return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
 
 
 def _to_rows(batch: Any, position: int, file: str, columns: Columns) -> Rows:
@@ -69,7 +100,7 @@ def _to_rows(batch: Any, position: int, file: str, columns: Columns) -> Rows:
     reason, message = np.full(batch.num_rows, "", object), np.full(batch.num_rows, "", object)
     arrays = []
     for name in columns.wanted:
-        array, problem, bad = _column(batch, name, columns.type_of(name), is_text=name in columns.texts)
+        array, problem, bad = _column(batch, name, columns.type_of(name))
         arrays.append(array)
         new = bad & (reason == "")
         reason[new], message[new] = problem
@@ -77,11 +108,12 @@ def _to_rows(batch: Any, position: int, file: str, columns: Columns) -> Rows:
     bad = reason != ""
     for i in np.flatnonzero(bad):
         dead.add(reason[i], message[i], file, int(positions[i]), _raw(batch, int(i)))
-    good = pa.array(~bad)
-    return make_rows(columns, file, positions[~bad], [array.filter(good) for array in arrays], dead)
+    if bad.any():
+        positions, arrays = positions[~bad], [array.filter(pa.array(~bad)) for array in arrays]
+    return make_rows(columns, file, positions, arrays, dead)
 
 
-def _column(batch: Any, name: str, kind: Any, *, is_text: bool) -> tuple[Any, tuple[str, str], Any]:
+def _column(batch: Any, name: str, kind: Any) -> tuple[Any, tuple[str, str], Any]:
     """Takes one column as the type it is to have; returns it, what is wrong, and the rows where it is."""
     rows = batch.num_rows
     if name not in batch.schema.names:
@@ -91,7 +123,7 @@ def _column(batch: Any, name: str, kind: Any, *, is_text: bool) -> tuple[Any, tu
         array = array.dictionary_decode()
     if kind == pa.string():
         if not any(is_kind(array.type) for is_kind in STRINGS) and not pa.types.is_string_view(array.type):
-            bad = np.ones(rows, bool) if is_text else ~array.is_null().to_numpy(zero_copy_only=False)
+            bad = ~array.is_null().to_numpy(zero_copy_only=False)
             return pa.nulls(rows, kind), ("wrong_type", f"{name} is {array.type}, expected string"), bad
         array, bad = utf8(array)
         return array, ("bad_encoding", f"{name} is not UTF-8"), bad

@@ -33,6 +33,8 @@ EMPTY = ("keep", "drop", "dead_letter")
 
 ROW_ID_COLUMN = "row_id"
 
+MAX_ROW_BYTES = 1 << 30  # a row and the block it ends in are one array, whose offsets have 31 bits
+
 
 class Reading(Spec, frozen=True):
     """What is read: the section `read`.
@@ -69,6 +71,8 @@ class Reading(Spec, frozen=True):
         one_of(self.empty, EMPTY, "read.empty")
         at_least(self.split_bytes, 1, "read.split_bytes")
         at_least(self.max_row_bytes, 1, "read.max_row_bytes")
+        if self.max_row_bytes > MAX_ROW_BYTES:
+            raise ConfigError(f"read.max_row_bytes: {self.max_row_bytes} is too large; at most {MAX_ROW_BYTES}")
         at_most_one_of_each(self.keep, "read.keep")
         at_most_one_of_each(self.columns or (), "read.columns")
         if self.text == self.text_pair:
@@ -78,6 +82,8 @@ class Reading(Spec, frozen=True):
                 raise ConfigError(f"read.text: a column called {column!r} cannot be the text; rename it")
         for column, kind in self.keep.items() if isinstance(self.keep, dict) else ():
             one_of(kind, KEPT_TYPES, f"read.keep.{column}")
+            if column in self.texts and kind != "string":
+                raise ConfigError(f"read.keep.{column}: it is a text, which cannot be kept as {kind}; write string")
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -239,15 +245,41 @@ def convert(array: Any, kind: Any) -> tuple[Any, NDArray[np.bool_]]:
         The column, and which rows do not fit its type, bool [rows]; those are null.
     """
     bad = np.zeros(len(array), bool)
+    # An integer fits a float column, rounded where it is large.
+    rounds = pa.types.is_integer(array.type) and pa.types.is_floating(kind)
     try:
-        return array.cast(kind), bad
+        converted = array.cast(kind, safe=not rounds)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        pass
-    cells = []
-    for i, cell in enumerate(array):
-        try:
-            cells.append(cell.cast(kind).as_py())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            bad[i] = True
-            cells.append(None)
-    return pa.array(cells, kind), bad
+        converted, bad = _convert_each(array, kind)
+    if pa.types.is_floating(kind):
+        endless = _flags(pc.is_inf(converted)) & ~_says_infinite(array)
+        if endless.any():
+            converted, bad = pc.if_else(pa.array(endless), pa.scalar(None, kind), converted), bad | endless
+    return converted, bad
+
+
+def _convert_each(array: Any, kind: Any) -> tuple[Any, NDArray[np.bool_]]:
+    """Halves a column until the cells that do not fit stand alone."""
+    try:
+        return array.cast(kind), np.zeros(len(array), bool)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        if len(array) == 1:
+            return pa.nulls(1, kind), np.ones(1, bool)
+    half = len(array) // 2
+    (left, bad_left), (right, bad_right) = _convert_each(array[:half], kind), _convert_each(array[half:], kind)
+    return pa.concat_arrays([left, right]), np.concatenate([bad_left, bad_right])
+
+
+def _says_infinite(array: Any) -> NDArray[np.bool_]:
+    """Which values are infinite as they were written."""
+    if pa.types.is_floating(array.type):
+        return _flags(pc.is_inf(array))
+    if pa.types.is_string(array.type):
+        return _flags(pc.match_substring(array, "inf", ignore_case=True))
+    return np.zeros(len(array), bool)
+
+
+def _flags(array: Any) -> NDArray[np.bool_]:
+    """A boolean column as bool [rows], null as False."""
+    flags: NDArray[np.bool_] = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    return flags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -11,13 +12,15 @@ from transforms.arrays.errors import ConfigError, suggest
 from transforms.arrays.readers import CODECS, detect
 from transforms.arrays.readers.delimited import first_rows
 from transforms.arrays.readers.lines import read_lines
-from transforms.arrays.readers.parquet import open_parquet
+from transforms.arrays.readers.parquet import open_parquet, refuse_doubles
 from transforms.arrays.readers.rows import KEPT_TYPES, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SAMPLE_ROWS = 1000
+
+NO_NUMBER = re.compile(r"-?0[0-9xX]")
 
 
 def kept_types(stream: BinaryIO | None, path: str, reading: Reading) -> dict[str, Any] | None:
@@ -35,6 +38,7 @@ def kept_types(stream: BinaryIO | None, path: str, reading: Reading) -> dict[str
         ConfigError: A column is not in the file, or its type cannot be told.
     """
     said = {name: KEPT_TYPES[kind] for name, kind in reading.keep.items()} if isinstance(reading.keep, dict) else {}
+    said |= {name: pa.string() for name in reading.keep if name in reading.texts}
     if stream is None:
         return {name: said.get(name, pa.string()) for name in reading.keep}
     how = detect(path, reading.format)
@@ -109,17 +113,25 @@ def _from_delimited(stream: BinaryIO, path: str, reading: Reading, said: dict[st
 
 def _of_strings(values: list[str]) -> Any:
     """The narrowest type that takes every field; string where there is none to tell from."""
+    fields = pa.array(values, pa.string())
     for kind in (pa.int64(), pa.float64(), pa.bool_()):
         try:
-            pa.array(values, pa.string()).cast(kind)
+            typed = fields.cast(kind)
         except pa.ArrowInvalid:
             continue
-        return kind if values else pa.string()
+        # What a number would not keep, such as 007, is no number.
+        if (
+            values
+            and not any(map(NO_NUMBER.match, values))
+            and (kind != pa.int64() or typed.cast(pa.string()) == fields)
+        ):
+            return kind
     return pa.string()
 
 
 def _from_parquet(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
     schema = open_parquet(stream, path).schema_arrow
+    refuse_doubles(schema.names, [name for _, name in _wanted(reading)], path)
     _check_columns(schema.names, _wanted(reading), path)
     return {name: said.get(name) or _of_arrow(name, schema.field(name).type, path) for name in reading.keep}
 
@@ -135,10 +147,17 @@ def _of_arrow(name: str, kind: Any, path: str) -> Any:
         return pa.float32()
     if kind in KEPT_TYPES.values():
         return kind
-    raise ConfigError(
-        f"read.keep: {name!r} of {path} is {kind}; kept columns are {', '.join(KEPT_TYPES)}: say which, "
-        f"e.g. read.keep: {{{name}: string}}, or leave it out"
-    )
+    fits = [said for said, kept in KEPT_TYPES.items() if _fits(kind, kept)]
+    remedy = f"say its type: read.keep: {{{name}: {'|'.join(fits)}}}" if fits else "leave it out"
+    raise ConfigError(f"read.keep: {name!r} of {path} is {kind}; kept columns are {', '.join(KEPT_TYPES)}: {remedy}")
+
+
+def _fits(kind: Any, kept: Any) -> bool:
+    """Whether rows of an Arrow type can be kept as another."""
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return bool(kept == pa.string())
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(numbers and (pa.types.is_integer(kept) or pa.types.is_floating(kept)))
 
 
 SAMPLERS: dict[str, Any] = {

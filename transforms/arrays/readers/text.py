@@ -45,5 +45,7 @@ def read_text(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[Ro
         text, bad = utf8(lines.to_binary())
         for i in np.flatnonzero(bad):
             dead.add("bad_encoding", "not UTF-8", source.file, int(lines.positions[i]), lines.line(int(i)))
-        good = pa.array(~bad)
-        yield make_rows(columns, source.file, lines.positions[~bad], [text.filter(good)] * len(columns.wanted), dead)
+        positions = lines.positions
+        if bad.any():
+            positions, text = positions[~bad], text.filter(pa.array(~bad))
+        yield make_rows(columns, source.file, positions, [text] * len(columns.wanted), dead)
