@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import apache_beam as beam
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from transforms.progress import Progress
 
+SECONDS = 0.2  # between two notes of progress
 BATCH_ROWS = 8192
 BATCH_BYTES = 4 << 20  # of a batch's columns: thousands of rows, and small beside a worker's memory
 
@@ -60,11 +62,12 @@ class _Read(beam.DoFn):
     def process(self, unit: tuple[Split, dict[str, int]]) -> Iterator[Any]:
         """Reads one unit; a batch may hold rows of several of its files."""
         split, sizes = unit
+        meter = _Meter(self._progress, split.bytes)
         waiting: list[Any] = []
         read = dropped = waiting_rows = waiting_bytes = 0
         for source in split.sources:
             check_readable(source.path, sizes[source.path])
-            for rows in read_source(source, split, self._columns):
+            for rows in read_source(source, split, self._columns, meter):
                 read += rows.read
                 dropped += rows.dropped_empty
                 yield from dead(rows.dead)
@@ -78,17 +81,53 @@ class _Read(beam.DoFn):
                     waiting, waiting_rows, waiting_bytes = [], 0, 0
         yield from _stack(waiting)
         yield from counts(rows_read=read, dropped__empty=dropped)
+        meter.finish()
+
+
+class _Meter:
+    """Notes how much of a unit has been read: rows, and bytes on disk as the stream's place tells them."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._left = total  # bytes not noted yet
+        self._place = 0
+        self._rows = self._bytes = 0  # not noted yet
+        self._noted = time.monotonic()
+
+    def start(self, place: int) -> None:
+        """Begins a stretch at a place of its file."""
+        self._place = place
+
+    def moved(self, place: int, rows: int) -> None:
+        """Takes in where the stream is; readers that jump about count when they jump forwards."""
+        step = min(max(place - self._place, 0), self._left)
+        self._place = max(place, self._place)
+        self._left -= step
+        self._bytes += step
+        self._rows += rows
+        if time.monotonic() - self._noted > SECONDS:
+            self._note()
+
+    def finish(self) -> None:
+        """Notes what is left, so that the bytes of all units add up to those of the inputs."""
+        self._bytes += self._left
+        self._note()
+
+    def _note(self) -> None:
         if self._progress is not None:
-            self._progress.note(bytes=split.bytes, rows=read)
+            self._progress.note(bytes=self._bytes, rows=self._rows)
+        self._rows = self._bytes = 0
+        self._noted = time.monotonic()
 
 
-def read_source(source: Source, split: Split, columns: Columns) -> Iterator[Rows]:
+def read_source(source: Source, split: Split, columns: Columns, meter: _Meter | None = None) -> Iterator[Rows]:
     """Reads one stretch of a file.
 
     Args:
         source: The stretch.
         split: That it is of, for the format.
         columns: The columns to read.
+        meter: Is told where the stream is.
 
     Yields:
         Rows, dead letters and counts.
@@ -99,7 +138,12 @@ def read_source(source: Source, split: Split, columns: Columns) -> Iterator[Rows
     try:
         with open_binary(source.path) as raw:
             stream: BinaryIO = CODECS[split.format.codec](raw) if split.format.codec else raw
-            yield from READERS[split.format.reader].read(stream, source, columns)
+            if meter is not None:
+                meter.start(source.start if split.format.codec is None else 0)
+            for rows in READERS[split.format.reader].read(stream, source, columns):
+                if meter is not None:
+                    meter.moved(raw.tell(), rows.read)
+                yield rows
     except DAMAGED as error:
         raise JobError(f"read.files: {source.path} cannot be read: {error}") from error
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from transforms.arrays.errors import ConfigError, at_most_one_of_each, one_of
 from transforms.arrays.example import encode_examples, frame_records
 from transforms.arrays.pad import COLUMNS
+from transforms.arrays.readers.rows import KEPT_TYPES
 from transforms.arrays.shape import OUTPUT_COLUMNS
 from transforms.arrays.spec import Spec, at_least
 
@@ -41,14 +42,19 @@ class Writing(Spec, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses formats, columns and codecs that do not exist."""
+        if not self.path:
+            raise ConfigError("write.path: '' names no folder; give one, e.g. out")
         if not self.names:
             raise ConfigError(f"write.formats: nothing is to be written; name one of {', '.join(FORMATS)}")
         for name in self.names:
             one_of(name, FORMATS, "write.formats")
         at_most_one_of_each(self.names, "write.formats")
         if not isinstance(self.columns, str):
+            if not self.columns:
+                raise ConfigError(f"write.columns: nothing is to be written; name some of {', '.join(OUTPUT_COLUMNS)}")
             for name in self.columns:
                 one_of(name, OUTPUT_COLUMNS, "write.columns")
+            at_most_one_of_each(self.columns, "write.columns")
         if isinstance(self.shards, int):
             at_least(self.shards, 1, "write.shards")
         elif self.shards != "auto":
@@ -118,15 +124,16 @@ class ParquetFormat:
     codecs = ("zstd", "snappy", "lz4", "none")
 
     def __init__(self, sink: BinaryIO, schema: Any, codec: str) -> None:
-        cells = [name for name in schema.names if name in COLUMNS]
+        # Parquet knows a list's values by a path of their own.
+        paths = {f.name: f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema}
         self._writer = pq.ParquetWriter(
             sink,
             schema,
             compression=codec,
             # Ids hardly repeat enough for a dictionary; splitting their bytes suits zstd best. Masks do.
-            use_dictionary=[name for name in schema.names if name != "input_ids"],
-            column_encoding={"input_ids": "BYTE_STREAM_SPLIT"} if "input_ids" in cells else None,
-            write_statistics=[name for name in schema.names if name not in cells],
+            use_dictionary=[path for name, path in paths.items() if name != "input_ids"],
+            column_encoding={paths["input_ids"]: "BYTE_STREAM_SPLIT"} if "input_ids" in paths else None,
+            write_statistics=[path for name, path in paths.items() if name not in COLUMNS],
         )
 
     @staticmethod
@@ -211,6 +218,12 @@ class Checksummed:
     def crc32c(self) -> str:
         """The checksum as manifests spell it: 8 hex digits."""
         return f"{self.crc:08x}"
+
+
+# Types of columns by the names that manifests have for them.
+TYPES = {**KEPT_TYPES, "list<int8>": pa.list_(pa.int8()), "list<int32>": pa.list_(pa.int32())}
+
+TYPE_NAMES = {kind: name for name, kind in TYPES.items()}
 
 
 def schema_of(kept: Mapping[str, Any], columns: tuple[str, ...]) -> Any:

@@ -28,6 +28,7 @@ def read_records(source: bytes | BinaryIO, name: str = "TFRecord data") -> Itera
     Raises:
         JobError: The file is damaged or cut off; the text says at which byte.
 
+    >>> import numpy as np
     >>> from transforms.arrays.example import frame_records
     >>> from transforms.arrays.ragged import Ragged
     >>> list(read_records(frame_records(Ragged.of([[104, 105], []], np.uint8)).tobytes()))

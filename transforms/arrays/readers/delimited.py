@@ -1,6 +1,6 @@
 """CSV (RFC 4180) and TSV (no quoting at all), with a header line or with names given.
 
-A block of well-formed rows is cut into columns as a whole: see `_cut`. What is not well-formed, and a row
+A block of well-formed rows is cut into columns as a whole: see `fields`. What is not well-formed, and a row
 that goes on into the next block, goes through Python's csv module row by row, with the same result.
 """
 
@@ -16,79 +16,20 @@ import pyarrow.compute as pc
 
 from transforms.arrays.dead_letters import RAW_BYTES, DeadLetters
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.arrays.readers.lines import CR, LF, Lines, cut_out, read_lines
-from transforms.arrays.readers.rows import Columns, Rows, Source, convert, make_rows, utf8
+from transforms.arrays.readers.fields import Parsed, Table, cut_block, row_problem
+from transforms.arrays.readers.line_feed import TOO_LONG, LineFeed
+from transforms.arrays.readers.rows import Columns, Rows, Source, convert, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
+COMMA, TAB = ord(","), ord("\t")
 
-COMMA, TAB, QUOTE = ord(","), ord("\t"), ord('"')
-
-TOO_LONG = "\ud800"  # stands for a line that was passed over: no decoded byte can give this
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are no UTF-8
 HEX = "^-?0[xX]"  # which Arrow would read as a number
 
 
-class _LineFeed:
-    """Feeds lines to a parser and remembers those of the row it is in."""
-
-    def __init__(self, stream: BinaryIO, max_row_bytes: int) -> None:
-        self.blocks = 0
-        self._stream = read_lines(stream, max_row_bytes=max_row_bytes)
-        self._lines: Lines | None = None
-        self._order: Any = ()  # numbers of lines; behind the last one, those of lines that were passed over
-        self._next = 0
-        self._raw: list[tuple[bytes, str]] = []
-
-    def has_line(self) -> bool:
-        """Whether there is a line left, in this block or the next."""
-        while self._next == len(self._order):
-            self._lines = next(self._stream, None)
-            if self._lines is None:
-                self._order, self._next = (), 0
-                return False
-            places = [*self._lines.positions.tolist(), *(line.position for line in self._lines.too_long)]
-            whole = not self._lines.too_long
-            self._order = range(len(places)) if whole else sorted(range(len(places)), key=places.__getitem__)
-            self._next = 0
-            self.blocks += 1
-        return True
-
-    def left(self) -> Lines | None:
-        """The lines of this block that are left; None where some were passed over."""
-        lines, i = self._lines, self._next
-        if lines is None or lines.too_long:
-            return None
-        return lines._replace(starts=lines.starts[i:], stops=lines.stops[i:], positions=lines.positions[i:])
-
-    def skip(self, count: int) -> None:
-        """Leaves out lines that were read as a whole."""
-        self._next += count
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if not self.has_line() or self._lines is None:
-            raise StopIteration
-        i = self._order[self._next]
-        self._next += 1
-        if i >= len(self._lines.starts):
-            self._raw.append((self._lines.too_long[i - len(self._lines.starts)].start, "\n"))
-            return TOO_LONG + "\n"
-        line, end = self._lines.line(i), self._lines.end(i)
-        self._raw.append((line, end))
-        return line.decode(errors="surrogateescape") + end
-
-    def take_raw(self) -> bytes:
-        """Hands out the lines of the row that has just ended."""
-        raw, self._raw = self._raw, []
-        return b"".join([*(line + end.encode() for line, end in raw[:-1]), *(line for line, _ in raw[-1:])])
-
-
-def _csv_rows(feed: _LineFeed) -> Iterator[list[str] | csv.Error]:
+def _csv_rows(feed: LineFeed) -> Iterator[list[str] | csv.Error]:
     reader = csv.reader(feed, strict=True)
     while True:
         try:
@@ -99,7 +40,7 @@ def _csv_rows(feed: _LineFeed) -> Iterator[list[str] | csv.Error]:
             yield error
 
 
-def _tsv_rows(feed: _LineFeed) -> Iterator[list[str] | csv.Error]:
+def _tsv_rows(feed: LineFeed) -> Iterator[list[str] | csv.Error]:
     for line in feed:
         text = line.removesuffix("\n").removesuffix("\r")
         yield text.split("\t") if text else []
@@ -114,7 +55,7 @@ class _Dialect(NamedTuple):
         quotes: Whether fields can stand in quotes.
     """
 
-    parse: Callable[[_LineFeed], Iterator[list[str] | csv.Error]]
+    parse: Callable[[LineFeed], Iterator[list[str] | csv.Error]]
     delimiter: int
     quotes: bool
 
@@ -122,41 +63,11 @@ class _Dialect(NamedTuple):
 DIALECTS = {"csv": _Dialect(_csv_rows, COMMA, quotes=True), "tsv": _Dialect(_tsv_rows, TAB, quotes=False)}
 
 
-class _Table(NamedTuple):
-    """What the rows of a file have in common.
-
-    Attributes:
-        header: Names of its columns.
-        columns: The columns to read.
-        file: Its path relative to the root.
-    """
-
-    header: list[str]
-    columns: Columns
-    file: str
-
-
-class _Parsed(NamedTuple):
-    """Rows of fields as columns of strings.
-
-    Attributes:
-        arrays: One string array a wanted column.
-        positions: Each row's place, int64 [rows].
-        raw: Each row's bytes, by its number.
-        read: Rows read, the dead ones among them.
-    """
-
-    arrays: list[Any]
-    positions: NDArray[np.int64]
-    raw: Callable[[int], bytes]
-    read: int
-
-
 def _read(stream: BinaryIO, source: Source, columns: Columns, dialect: _Dialect) -> Iterator[Rows]:
     """Reads rows of fields and turns them into columns, a block at a time."""
     # The limit on a field is the module's own, and smaller than a row may be.
     csv.field_size_limit(max(csv.field_size_limit(), columns.max_row_bytes))
-    feed = _LineFeed(stream, columns.max_row_bytes)
+    feed = LineFeed(stream, columns.max_row_bytes)
     rows = dialect.parse(feed)
     header = list(columns.names) if columns.names is not None else _header(rows, feed)
     problem = None if header is None else _header_problem(header, columns.wanted)
@@ -164,18 +75,18 @@ def _read(stream: BinaryIO, source: Source, columns: Columns, dialect: _Dialect)
         raise JobError(f"read.files: {source.file}: {problem}")
     if not isinstance(header, list):
         return
-    table = _Table(header, columns, source.file)
+    table = Table(header, columns, source.file)
     position = 0
     while feed.has_line():
         dead = DeadLetters()
-        parsed = _cut(feed, dialect, table, position, dead)
+        parsed = cut_block(feed, dialect.delimiter, dialect.quotes, table, position, dead)
         if parsed is None:
             parsed = _gather(rows, feed, table, position, dead)
         position += parsed.read
         yield _to_rows(parsed, columns, source.file, dead)
 
 
-def _header(rows: Iterator[list[str] | csv.Error], feed: _LineFeed) -> list[str] | csv.Error | None:
+def _header(rows: Iterator[list[str] | csv.Error], feed: LineFeed) -> list[str] | csv.Error | None:
     """Takes the first row that is not blank for the names of the columns."""
     header = next((row for row in rows if row), None)
     feed.take_raw()
@@ -220,7 +131,7 @@ def first_rows(
     Raises:
         ConfigError: The names of the columns cannot be read, or one that is asked for is there twice.
     """
-    feed = _LineFeed(stream, max_row_bytes)
+    feed = LineFeed(stream, max_row_bytes)
     rows = DIALECTS[reader].parse(feed)
     header = list(names) if names is not None else _header(rows, feed)
     problem = None if header is None else _header_problem(header, wanted)
@@ -236,125 +147,13 @@ def first_rows(
     return header, found
 
 
-def _cut(feed: _LineFeed, dialect: _Dialect, table: _Table, position: int, dead: DeadLetters) -> _Parsed | None:
-    """Cuts the rows of a block into columns at once; None where the csv module is to decide.
-
-    Quotes open and close in turn. The rows are well-formed if each quote that opens stands at the start of
-    a field, and each that closes at its end; one that closes just before one that opens spells a quote.
-    A delimiter or a line's end counts where no quote is open.
-    """
-    lines = feed.left()
-    if lines is None or not len(lines.starts):
-        return None
-    first, end = int(lines.starts[0]), int(lines.stops[-1])
-    data, starts, stops = lines.data[first:end], lines.starts - first, lines.stops - first
-    marks = np.flatnonzero(data == dialect.delimiter)
-    quotes = np.flatnonzero(data == QUOTE) if dialect.quotes else marks[:0]
-    if dialect.quotes and (data == 0).any():
-        return None  # which the csv module takes from Python 3.11 on
-    consumed = len(stops)
-    if len(quotes):
-        closed = np.flatnonzero(np.searchsorted(quotes, stops) % 2 == 0)  # lines that end outside quotes
-        if not len(closed):
-            return None
-        consumed = int(closed[-1]) + 1
-        starts, stops = np.concatenate([starts[:1], starts[closed[:-1] + 1]]), stops[closed]
-        data = data[: stops[-1]]
-        quotes = quotes[: np.searchsorted(quotes, len(data))]
-        marks = marks[: np.searchsorted(marks, len(data))]
-        marks = marks[np.searchsorted(quotes, marks) % 2 == 0]
-        if not _quotes_fit(data, quotes, dialect.delimiter):
-            return None
-    if dialect.quotes and _has_stray_cr(data, quotes, stops):
-        return None
-    feed.skip(consumed)
-    counts = np.searchsorted(marks, stops) - np.searchsorted(marks, starts)  # delimiters, int64 [rows]
-    full = stops > starts  # a blank line is no row, and has no delimiter
-    starts, stops, counts = starts[full], stops[full], counts[full]
-    positions = position + np.arange(len(starts))
-    good = _bury(data, starts, stops, counts, positions, table, dead)
-    between = marks[np.repeat(good, counts)].reshape(int(good.sum()), len(table.header) - 1)
-    starts, stops = starts[good], stops[good]
-    doubled = bool((np.diff(quotes)[1::2] == 1).any())
-    arrays = []
-    for name in table.columns.wanted:
-        i = table.header.index(name) if name in table.header else 0
-        begin = between[:, i - 1] + 1 if i else starts
-        close = between[:, i] if i < len(table.header) - 1 else stops
-        quoted = False
-        if len(quotes):
-            inside = (close > begin) & (data[np.minimum(begin, len(data) - 1)] == QUOTE)
-            begin, close, quoted = begin + inside, close - inside, bool(inside.any())
-        array, _ = utf8(cut_out(data, begin, close))
-        arrays.append(pc.replace_substring(array, '""', '"') if quoted and doubled else array)
-    return _Parsed(arrays, positions[good], lambda i: data[starts[i] : stops[i]].tobytes(), len(full[full]))
-
-
-def _quotes_fit(data: NDArray[np.uint8], quotes: NDArray[np.int64], delimiter: int) -> bool:
-    """Whether quotes stand at the edges of fields, or two together inside one."""
-    opening, closing = quotes[0::2], quotes[1::2]
-    before = data[np.maximum(opening - 1, 0)]
-    at_start = (before == delimiter) | (before == QUOTE) | (before == LF) | (opening == 0)
-    last = len(data) - 1
-    after, then = data[np.minimum(closing + 1, last)], data[np.minimum(closing + 2, last)]
-    crlf = (after == CR) & (then == LF)
-    at_end = (after == delimiter) | (after == QUOTE) | (after == LF) | crlf | (closing == last)
-    return bool(at_start.all() and at_end.all())
-
-
-def _has_stray_cr(data: NDArray[np.uint8], quotes: NDArray[np.int64], stops: NDArray[np.int64]) -> bool:
-    """Whether a CR stands outside quotes and not before a LF, where the csv module refuses it."""
-    returns = np.flatnonzero(data == CR)
-    outside = returns[np.searchsorted(quotes, returns) % 2 == 0]
-    return bool((~np.isin(outside, stops)).any())
-
-
-def _bury(
-    data: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    positions: NDArray[np.int64],
-    table: _Table,
-    dead: DeadLetters,
-) -> NDArray[np.bool_]:
-    """Takes rows that cannot be used in as dead letters; returns which can be, bool [rows]."""
-    try:
-        data.tobytes().decode()
-        broken = np.zeros(len(starts), bool)
-    except UnicodeDecodeError:
-        _, broken = utf8(cut_out(data, starts, stops))
-    long = stops - starts > table.columns.max_row_bytes
-    good: NDArray[np.bool_] = ~(broken | long | (counts != len(table.header) - 1))
-    if any(name not in table.header for name in table.columns.wanted):
-        good[:] = False
-    for i in np.flatnonzero(~good).tolist():
-        fields = int(counts[i]) + 1
-        problem = _problem(bool(long[i]), bool(broken[i]), fields, table)
-        if problem:
-            dead.add(*problem, table.file, int(positions[i]), data[starts[i] : stops[i]][: RAW_BYTES + 1].tobytes())
-    return good
-
-
-def _problem(long: bool, broken: bool, fields: int, table: _Table) -> tuple[str, str] | None:
-    """Says why a row cannot be used, or None."""
-    if long:
-        return "too_long", f"more than read.max_row_bytes ({table.columns.max_row_bytes} bytes)"
-    if broken:
-        return "bad_encoding", "not UTF-8"
-    if fields != len(table.header):
-        return "bad_row", f"{fields} fields where {len(table.header)} were expected"
-    missing = [name for name in table.columns.wanted if name not in table.header]
-    return ("missing_column", f"no column {missing[0]!r}; it has {', '.join(table.header)}") if missing else None
-
-
 def _gather(
     rows: Iterator[list[str] | csv.Error],
-    feed: _LineFeed,
-    table: _Table,
+    feed: LineFeed,
+    table: Table,
     position: int,
     dead: DeadLetters,
-) -> _Parsed:
+) -> Parsed:
     """Reads what is left of a block row by row, and the next block as far as the last row goes."""
     fields: list[list[str]] = []
     raws: list[bytes] = []
@@ -370,7 +169,7 @@ def _gather(
             problem = "too_long" if "field larger" in str(row) else "bad_row", str(row)
         else:
             long = len(raw) > table.columns.max_row_bytes or any(TOO_LONG in field for field in row)
-            problem = _problem(long, any(map(NOT_UTF8.search, row)), len(row), table)
+            problem = row_problem(long, any(map(NOT_UTF8.search, row)), len(row), table)
         if problem is None and isinstance(row, list):
             fields.append(row)
             raws.append(raw)
@@ -380,10 +179,10 @@ def _gather(
         read += 1
     index = [table.header.index(name) if name in table.header else 0 for name in table.columns.wanted]
     arrays = [pa.array([row[i] for row in fields], pa.string()) for i in index]
-    return _Parsed(arrays, np.array(positions, np.int64), raws.__getitem__, read)
+    return Parsed(arrays, np.array(positions, np.int64), raws.__getitem__, read)
 
 
-def _to_rows(parsed: _Parsed, columns: Columns, file: str, dead: DeadLetters) -> Rows:
+def _to_rows(parsed: Parsed, columns: Columns, file: str, dead: DeadLetters) -> Rows:
     """Types the columns; the rows that do not fit are dead letters."""
     arrays, bad = [], np.zeros(len(parsed.positions), bool)
     reason: dict[int, str] = {}
