@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.config import Config, load_config
     from pipeline.graph import build
-    from pipeline.run import run
+    from pipeline.launch import run
 
 HOMES = {
     "Config": "pipeline.config",
     "build": "pipeline.graph",
     "load_config": "pipeline.config",
-    "run": "pipeline.run",
+    "run": "pipeline.launch",
 }
 
 __all__ = ["Config", "build", "load_config", "run"]

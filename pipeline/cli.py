@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ class _Usage(argparse.ArgumentParser):
     """A parser that raises what is wrong, for one line and exit 2."""
 
     def error(self, message: str) -> Any:
-        raise ConfigError(f"{message}; see {self.prog} --help")
+        message = re.sub(r"^the following arguments are required: (.*)", r"\1: missing", message)
+        raise ConfigError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -105,7 +107,7 @@ def _add_gc(commands: Any) -> None:
 def run_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Runs a job: `oblong run`."""
     from pipeline.config import load_config
-    from pipeline.run import run_job
+    from pipeline.launch import run_job
 
     overrides = list(args.set)
     for option, key in SHORT.items():
@@ -148,7 +150,7 @@ def verify_command(args: argparse.Namespace) -> int:
         for problem in verdict.problems:
             print(problem)  # noqa: T201
         state = "ok" if not verdict.problems else f"{len(verdict.problems)} differences"
-        print(f"{state}: {verdict.files} files, {verdict.rows:,} rows read again")  # noqa: T201
+        print(f"{state}: {_count(verdict.files, 'file')}, {_count(verdict.rows, 'row')} read again")  # noqa: T201
     return DIFFERS if verdict.problems else DONE
 
 
@@ -156,6 +158,8 @@ def inspect_command(args: argparse.Namespace) -> int:
     """Shows a run: `oblong inspect`."""
     from pipeline.inspection import inspect
 
+    if args.rows < 0:
+        raise ConfigError(f"--rows: {args.rows} is too small; it must be at least 0")
     found = inspect(args.run, args.rows)
     if args.json:
         print(json.dumps(found, default=str))  # noqa: T201
@@ -175,7 +179,7 @@ def _show_run(found: dict[str, Any]) -> None:
     for note in manifest["notes"]:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
     columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
-    out.print(f"columns {columns}\n", markup=False)
+    out.print(f"columns {columns}\n", markup=False, soft_wrap=True)
     out.print(summary.bucket_table(manifest))
     out.print()
     out.print(summary.totals_table(manifest))
@@ -212,7 +216,7 @@ def gc_command(args: argparse.Namespace) -> int:
     _print_table(("folder", "what it is", "bytes"), [[one.path, one.why, one.bytes] for one in found])
     size = sum(leftover.bytes for leftover in found)
     verb = "removed" if args.delete else "to be removed with --delete"
-    print(f"{len(found)} folders, {size:,} bytes {verb}")  # noqa: T201
+    print(f"{_count(len(found), 'folder')}, {_count(size, 'byte')} {verb}")  # noqa: T201
     return DONE
 
 
@@ -244,7 +248,7 @@ def demo_command(args: argparse.Namespace) -> int:
         return DONE
     from pipeline.config import load_config
     from pipeline.inspection import first_rows, spell_row
-    from pipeline.run import run_job
+    from pipeline.launch import run_job
 
     _say(f"made {made.rows:,} rows and a tokenizer of {made.vocab_size:,} tokens in {made.folder}")
     outcome = run_job(load_config(str(made.config)), say=_say)
@@ -292,6 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OblongError as error:
         _say(_one_line(error))
         return FAILED
+    except SystemExit as leaving:  # argparse, after --help
+        return int(leaving.code or DONE)
     except KeyboardInterrupt:
         _say("interrupted; nothing is committed")
         return 130
@@ -319,6 +325,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"oblong {version('oblong')}")  # noqa: T201
         return DONE
+    if args.command is None and rest:
+        raise ConfigError(f"{rest[0]}: not understood; see oblong --help")
     if args.command is None:
         parser.print_help()
         return USAGE
@@ -328,6 +336,10 @@ def _dispatch(arguments: list[str]) -> int:
         raise ConfigError(f"{rest[0]}: not understood; see oblong {args.command} --help")
     code: int = args.function(args)
     return code
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _one_line(error: BaseException) -> str:

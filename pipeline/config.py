@@ -125,8 +125,10 @@ def load_config(source: str | Path | Mapping[str, Any] | None, overrides: Iterab
         ConfigError: A key, a type or a value is wrong; the message names it and what would be right.
     """
     tree = _canonical(_load(source))
+    _check_keys(tree)
+    spelled: dict[str, str] = {}
     for override in overrides:
-        _apply(tree, override)
+        _apply(tree, override, spelled)
     _check_keys(tree)
     try:
         return msgspec.convert(tree, Config)
@@ -147,7 +149,7 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(read_bytes(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config: {path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"--config: {path} is not YAML: {_yaml_problem(error)}") from None
     except OSError as error:
         raise ConfigError(f"--config: {path} cannot be read: {error}") from None
     if tree is None:
@@ -155,6 +157,13 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"--config: {path} holds a {type(tree).__name__}, expected sections such as read: and write:")
     return tree
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', error)}"
 
 
 def _canonical(tree: dict[str, Any]) -> dict[str, Any]:
@@ -174,19 +183,25 @@ def _canonical(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: {} if value is None else value for key, value in sections.items()}
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Puts `section.key=value` into the sections."""
+def _apply(tree: dict[str, Any], override: str, spelled: dict[str, str]) -> None:
+    """Puts `section.key=value` into the sections; `spelled` says how each key was written before."""
     path, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"--set: {override!r} has no value; write --set SECTION.KEY=VALUE")
-    section, _, key = ALIASES.get(path, path).partition(".")
+    target = ALIASES.get(path, path)
+    before = spelled.setdefault(target, path)
+    if before != path:
+        raise ConfigError(f"{path}: {before} is given too, and means the same; give one of them")
+    section, dot, key = target.partition(".")
+    if not section or (dot and not key):
+        raise ConfigError(f"--set: {path!r} names no key; write --set SECTION.KEY=VALUE")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
     if not key:
         one_of(section, Config.__struct_fields__, "--set")
-        tree[section] = value
+        tree[section] = {} if value is None else value
         return
     inside = tree.setdefault(section, {})
     if not isinstance(inside, dict):
@@ -214,12 +229,26 @@ def _check_keys(tree: dict[str, Any]) -> None:
 def _for_people(message: str, tree: dict[str, Any]) -> str:
     """Turns msgspec's message, such as "Expected `int`, got `str` - at `$.batch.rows`", round."""
     problem, _, place = message.partition(" - at `$.")
-    path = place.rstrip("`")
+    path = ""
     value: Any = tree
-    for key in re.findall(r"[^.\[\]]+", path):
+    for key in re.findall(r"\[\.\.\.\]|[^.\[\]]+", place.rstrip("`")):
+        if key == "[...]" and isinstance(value, dict):  # a mapping's value: msgspec does not say which
+            key = next((k for k, v in value.items() if f"got `{_kind(v)}`" in problem), key)
         if isinstance(value, dict) and key in value:
-            value = value[key]
+            path, value = f"{path}.{key}", value[key]
         elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
-            value = value[int(key)]
-    problem = problem.replace("`", "").replace(" | null", " or nothing").replace(" | ", " or ")
-    return f"{path}: {problem[:1].lower()}{problem[1:]} ({value!r})"
+            path, value = f"{path}[{key}]", value[int(key)]
+    for theirs, ours in (
+        ("`", ""),
+        (" | null", " or nothing"),
+        (" | ", " or "),
+        ("array", "list"),
+        ("object", "mapping"),
+    ):
+        problem = problem.replace(theirs, ours)
+    return f"{path[1:]}: {problem[:1].lower()}{problem[1:]} ({value!r})"
+
+
+def _kind(value: object) -> str:
+    """What msgspec calls a value's type."""
+    return {"NoneType": "null", "list": "array", "dict": "object"}.get(type(value).__name__, type(value).__name__)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from pipeline.manifest import MANIFEST, read_manifest
-from transforms.arrays.errors import ConfigError, OblongError
+from transforms.arrays.errors import ConfigError, JobError, OblongError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -118,14 +120,26 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
 
 
 def _leftover(folder: Path, why: str) -> Leftover:
-    stats = [path.stat() for path in (folder, *folder.rglob("*"))]
-    newest = max(stat.st_mtime for stat in stats)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    newest, size = 0.0, 0
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):  # a running job moves its files
+            found = path.stat()
+            newest = max(newest, found.st_mtime)
+            size += found.st_size if S_ISREG(found.st_mode) else 0
     return Leftover(folder.as_posix(), why, size, max(0.0, time.time() - newest))
 
 
 def delete(leftovers: list[Leftover]) -> None:
-    """Removes folders, a run's manifest first, so that it is never a data set with files missing."""
+    """Removes folders, a run's manifest first, so that it is never a data set with files missing.
+
+    Raises:
+        JobError: A folder cannot be removed.
+    """
     for leftover in leftovers:
-        (Path(leftover.path) / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(leftover.path)
+        try:
+            (Path(leftover.path) / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(leftover.path)
+        except FileNotFoundError:
+            continue  # somebody else was faster
+        except OSError as error:
+            raise JobError(f"OUTPUT: {leftover.path} cannot be removed: {error}") from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.manifest import folder_of, read_manifest
 from pipeline.reading_back import read_batches
+from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.arrays.pad import COLUMNS
 from transforms.files import read_bytes
@@ -24,7 +25,7 @@ def inspect(run: str, rows: int = 0) -> dict[str, Any]:
 
     Returns:
         `run`, `manifest` and `rows`: each with its columns, and `text` decoded from the tokens that are
-        no padding.
+        no padding (`decoded`, where a column is called text).
 
     Raises:
         ConfigError: There is no manifest.
@@ -48,7 +49,11 @@ def first_rows(folder: str, manifest: Manifest, count: int) -> list[dict[str, An
     """
     if not count or not manifest["files"]:
         return []
-    tokenizer = plain_tokenizer(read_bytes(f"{folder}/{manifest['tokenizer']['path']}/{TOKENIZER}"))
+    path = f"{manifest['tokenizer']['path']}/{TOKENIZER}"
+    try:
+        tokenizer = plain_tokenizer(read_bytes(f"{folder}/{path}"))
+    except (OSError, ConfigError) as error:
+        raise JobError(f"{path}: cannot be read: {error}") from error
     found: list[dict[str, Any]] = []
     for file in (f for f in manifest["files"] if f["format"] == manifest["files"][0]["format"]):
         for batch in read_batches(folder, file, manifest):
@@ -56,7 +61,7 @@ def first_rows(folder: str, manifest: Manifest, count: int) -> list[dict[str, An
                 if "input_ids" in row:
                     mask = row.get("attention_mask") or [1] * len(row["input_ids"])
                     real = [token for token, is_real in zip(row["input_ids"], mask, strict=True) if is_real]
-                    row["text"] = tokenizer.decode(real, skip_special_tokens=False)
+                    row["text" if "text" not in row else "decoded"] = tokenizer.decode(real, skip_special_tokens=False)
                 found.append(row)
             if len(found) == count:
                 return found

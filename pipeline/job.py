@@ -14,7 +14,7 @@ import msgspec
 from pipeline.manifest import MANIFEST, canonical
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
-from transforms.arrays.formats import schema_of
+from transforms.arrays.formats import TYPE_NAMES, schema_of
 from transforms.arrays.readers.rows import KEPT_NAMES
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, refuse_remote_output, write_bytes
@@ -147,6 +147,9 @@ def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: T
     del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
     for key in ("id", "shuffle", "spill_dir"):
         del sections["run"][key]
+    # However it was spelled: true is longest, a single format a list of one.
+    sections["pad"]["to"], sections["truncate"]["strategy"] = config.pad.name, config.truncate.name
+    sections["write"]["formats"] = config.write.names
     described = {
         "inputs": [[file.file, file.bytes, file.changed] for file in corpus.files],
         "kept": {name: str(kind) for name, kind in corpus.kept.items()},
@@ -247,11 +250,12 @@ def describe(job: Job) -> dict[str, Any]:
         "tokenizer": {
             "path": f"{job.attempt}/tokenizer",
             "sha256": job.facts.sha256,
+            "config_sha256": hashlib.sha256(job.files.config_json).hexdigest() if job.files.config_json else None,
             "engine": "tokenizers",
             "vocab_size": job.facts.vocab_size,
             "model_max_length": job.facts.model_max_length,
         },
         "inputs": [{"path": f.path, "file": f.file, "bytes": f.bytes, "changed": f.changed} for f in job.corpus.files],
-        "schema": [{"name": field.name, "type": str(field.type)} for field in job.schema],
+        "schema": [{"name": field.name, "type": TYPE_NAMES[field.type]} for field in job.schema],
         "versions": versions(),
     }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.arrays.errors import JobError
+from transforms.arrays.formats import TYPES
 from transforms.arrays.records import decode_example, read_records
 from transforms.files import open_binary
 
@@ -71,10 +72,6 @@ def _row(features: dict[str, Any], schema: Any) -> dict[str, Any]:
         else:
             row[field.name] = bool(values[0]) if pa.types.is_boolean(field.type) else values[0]
     return row
-
-
-TYPES = {str(kind): kind for kind in (pa.bool_(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string())}
-TYPES |= {str(pa.list_(kind)): pa.list_(kind) for kind in (pa.int8(), pa.int32())}
 
 
 def schema_of_manifest(manifest: Manifest) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
@@ -26,8 +27,17 @@ class Runner(NamedTuple):
 
 
 RUNNERS: dict[str, Runner] = {
-    # Without this Beam first downloads a Go binary and runs on that.
-    "DirectRunner": Runner(("--prism_location=disabled",), local=True),
+    "DirectRunner": Runner(
+        (
+            # Without this Beam first downloads a Go binary and runs on that.
+            "--prism_location=disabled",
+            # Worker processes tell their life's story at INFO; what fails in them the launcher tells.
+            "--default_sdk_harness_log_level=ERROR",
+            "--sdk_harness_log_level_overrides="
+            '{"apache_beam.runners.common": "CRITICAL", "apache_beam.runners.worker.sdk_worker": "CRITICAL"}',
+        ),
+        local=True,
+    ),
 }
 
 REFUSED = {
@@ -77,6 +87,7 @@ def beam_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple
     Raises:
         ConfigError: An option does not exist or has a wrong value, or the runner cannot be used.
     """
+    _parse(flags_of(section), "beam.")
     every = [*flags_of(section), *flags]
     named = _parse(every)
     name = named.runner or "DirectRunner"
@@ -92,13 +103,17 @@ def beam_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple
 class _Parser(_BeamArgumentParser):
     """Beam's parser, saying what is wrong instead of leaving the program."""
 
+    prefix = "--"
+
     def error(self, message: str) -> None:
-        raise ConfigError(f"Beam options: {message}")
+        match = re.match(r"argument --([\w/-]+): (.*)", message)
+        raise ConfigError(f"{self.prefix}{match[1]}: {match[2]}" if match else f"Beam options: {message}")
 
 
-def _parse(flags: Iterable[str]) -> argparse.Namespace:
+def _parse(flags: Iterable[str], prefix: str = "--") -> argparse.Namespace:
     """Parses with every option that Beam has; one that none of them knows is refused."""
     parser = _Parser(allow_abbrev=False, add_help=False)
+    parser.prefix = prefix
     for options in PipelineOptions.__subclasses__():
         if hasattr(options, "_add_argparse_args"):
             options._add_argparse_args(parser)
@@ -108,7 +123,8 @@ def _parse(flags: Iterable[str]) -> argparse.Namespace:
         name = flag.partition("=")[0]
         if not name.startswith("--"):
             raise ConfigError(f"{flag}: not understood; options are written --name=value")
-        raise ConfigError(f"{name}: there is no such option; {_closest(name, known)}")
+        where = prefix + name.removeprefix("--")
+        raise ConfigError(f"{where}: there is no such option; {_closest(name, known).replace('--', prefix)}")
     return argparse.Namespace(**vars(named))
 
 

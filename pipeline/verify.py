@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import google_crc32c
 import numpy as np
 
-from pipeline.manifest import folder_of, read_manifest
+from pipeline.manifest import check_laws, folder_of, read_manifest
 from pipeline.reading_back import read_batches, schema_of_manifest
-from transforms.arrays.errors import ConfigError, OblongError
+from transforms.arrays.errors import ConfigError, JobError, OblongError
 from transforms.arrays.pad import COLUMNS
 from transforms.arrays.ragged import Ragged
 from transforms.files import open_binary, read_bytes, size
@@ -81,24 +81,39 @@ def _strangers(folder: str, manifest: Manifest) -> Iterator[str]:
     """Files in the attempt's folder that the manifest does not name."""
     attempt = manifest["attempt"]
     known = {file["path"] for file in (*manifest["files"], *manifest["dead_letters"])}
-    known |= {f"{attempt}/tokenizer/{TOKENIZER}", f"{attempt}/tokenizer/{CONFIG}"}
+    known |= {path for path, _ in _tokenizer_files(manifest)}
     for path in sorted(Path(folder, attempt).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in known:
             yield f"{name}: in the run's folder, but the manifest does not name it"
 
 
+def _tokenizer_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """The tokenizer's files and their checksums."""
+    for name, key in ((TOKENIZER, "sha256"), (CONFIG, "config_sha256")):
+        if manifest["tokenizer"].get(key) is not None:
+            yield f"{manifest['tokenizer']['path']}/{name}", manifest["tokenizer"][key]
+
+
 def _tokenizer(folder: str, manifest: Manifest) -> Iterator[str]:
-    path = f"{manifest['tokenizer']['path']}/{TOKENIZER}"
-    if size(f"{folder}/{path}") is None:
-        yield f"{path}: missing"
-    elif hashlib.sha256(read_bytes(f"{folder}/{path}")).hexdigest() != manifest["tokenizer"]["sha256"]:
-        yield f"{path}: its sha256 differs"
+    for path, expected in _tokenizer_files(manifest):
+        if size(f"{folder}/{path}") is None:
+            yield f"{path}: missing"
+        elif hashlib.sha256(read_bytes(f"{folder}/{path}")).hexdigest() != expected:
+            yield f"{path}: its sha256 differs"
 
 
 def _sums(manifest: Manifest) -> Iterator[str]:
-    """The totals are the sums of what is said of the files, once for each format."""
-    for name in dict.fromkeys(file["format"] for file in manifest["files"]):
+    """The totals add up, and are the sums of what is said of the files, once for each format."""
+    try:
+        check_laws(manifest["totals"])
+    except JobError as error:
+        yield f"manifest.json: {error}"
+    letters, said = sum(file["rows"] for file in manifest["dead_letters"]), manifest["totals"]["dead_letters"]
+    if letters != sum(said.values()):
+        yield f"manifest.json: totals.dead_letters are {sum(said.values())}, their files have {letters}"
+    formats = manifest["config"]["write"]["formats"]
+    for name in [formats] if isinstance(formats, str) else formats:
         files = [file for file in manifest["files"] if file["format"] == name]
         for key, total in (("rows", "rows_written"), ("tokens", "tokens"), ("padding", "padding")):
             added = sum(file[key] for file in files)
@@ -164,7 +179,8 @@ def _mask_problems(mask: Ragged, side: str) -> Iterator[str]:
         return
     steps = np.diff(mask.values.astype(np.int8))
     inside = np.ones(len(steps), bool)  # steps between two cells of one row
-    inside[np.clip(mask.offsets[1:-1] - 1, 0, len(steps) - 1)] = False
+    edges = mask.offsets[1:-1]
+    inside[edges[(edges > 0) & (edges <= len(steps))] - 1] = False
     if len(steps) and (steps[inside] == (1 if side == "right" else -1)).any():
         yield f"attention_mask does not end in padding on the {side}"
 
@@ -174,6 +190,8 @@ def _width_problems(widths: NDArray[np.int64], file: dict[str, Any], manifest: M
     if len(widths) != file["rows"]:
         yield f"has {len(widths)} rows, expected {file['rows']}"
         return
+    if file["batches"] != -(-len(widths) // file["rows_per_batch"]):
+        yield f"has {-(-len(widths) // file['rows_per_batch'])} batches, expected {file['batches']}"
     if not any(name in COLUMNS for name in (column["name"] for column in manifest["schema"])):
         return
     if int(widths.sum()) != file["tokens"] + file["padding"]:
