@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import os
 import re
@@ -12,16 +11,27 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from transforms.arrays.errors import ConfigError, JobError, OblongError, suggest
+from pipeline.commands import (
+    DONE,
+    FAILED,
+    SHORT,
+    USAGE,
+    demo_command,
+    gc_command,
+    inspect_command,
+    run_command,
+    runs_command,
+    say,
+    verify_command,
+)
+from transforms.arrays.errors import ConfigError, OblongError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DONE, FAILED, USAGE, DIFFERS = 0, 1, 2, 3  # exit codes
 
 LATER = ("plan", "report", "doctor")
 
-SHORT = {"input": "read.files", "output": "write.path", "tokenizer": "tokenize.tokenizer", "run_id": "run.id"}
 
 EPILOG = """examples:
   oblong demo demo --run                          see it work, on a corpus made on the spot
@@ -104,166 +114,6 @@ def _add_gc(commands: Any) -> None:
     gc.add_argument("--delete", action="store_true", help="really remove; without it they are only shown")
 
 
-def run_command(args: argparse.Namespace, rest: list[str]) -> int:
-    """Runs a job: `oblong run`."""
-    from pipeline.config import load_config
-    from pipeline.launch import run_job
-
-    overrides = list(args.set)
-    for option, key in SHORT.items():
-        if getattr(args, option) is not None:
-            overrides.append(f"{key}={json.dumps(getattr(args, option))}")
-    outcome = run_job(load_config(args.config, overrides), rest, force=args.force, say=_say)
-    _show_outcome(outcome, as_json=args.json)
-    return DONE
-
-
-def _show_outcome(outcome: Any, *, as_json: bool) -> None:
-    from pipeline import summary
-
-    if as_json:
-        parts = {"status": outcome.status, "run": outcome.folder, "manifest": f"{outcome.folder}/manifest.json"}
-        print(json.dumps({**parts, "notes": list(outcome.notes), "totals": outcome.manifest["totals"]}))  # noqa: T201
-        return
-    out = summary.console()
-    if outcome.status == "already done":
-        for note in outcome.notes:
-            _say(note)
-        out.print(f"already done: {outcome.folder}", soft_wrap=True)
-        return
-    out.print(summary.bucket_table(outcome.manifest))
-    out.print()
-    out.print(summary.totals_table(outcome.manifest))
-    out.print()
-    out.print(f"done: {outcome.folder}", soft_wrap=True)
-    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
-
-
-def verify_command(args: argparse.Namespace) -> int:
-    """Reads a run again: `oblong verify`."""
-    from pipeline.verify import verify
-
-    verdict = verify(args.run)
-    if args.json:
-        print(json.dumps({"ok": not verdict.problems, **verdict._asdict()}))  # noqa: T201
-    else:
-        for problem in verdict.problems:
-            print(problem)  # noqa: T201
-        state = "ok" if not verdict.problems else f"{len(verdict.problems)} differences"
-        print(f"{state}: {_count(verdict.files, 'file')}, {_count(verdict.rows, 'row')} read again")  # noqa: T201
-    return DIFFERS if verdict.problems else DONE
-
-
-def inspect_command(args: argparse.Namespace) -> int:
-    """Shows a run: `oblong inspect`."""
-    from pipeline.inspection import inspect
-
-    if args.rows < 0:
-        raise ConfigError(f"--rows: {args.rows} is too small; it must be at least 0")
-    found = inspect(args.run, args.rows)
-    if args.json:
-        print(json.dumps(found, default=str))  # noqa: T201
-        return DONE
-    _show_run(found)
-    return DONE
-
-
-def _show_run(found: dict[str, Any]) -> None:
-    from pipeline import summary
-    from pipeline.inspection import spell_row
-
-    manifest, out = found["manifest"], summary.console()
-    tokenizer = manifest["tokenizer"]
-    out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
-    out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
-    for note in manifest["notes"]:
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
-    columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
-    out.print(f"columns {columns}\n", markup=False, soft_wrap=True)
-    out.print(summary.bucket_table(manifest))
-    out.print()
-    out.print(summary.totals_table(manifest))
-    for row in found["rows"]:
-        out.print()
-        out.print(spell_row(row), markup=False, soft_wrap=True)
-
-
-def runs_command(args: argparse.Namespace) -> int:
-    """Lists runs: `oblong runs`."""
-    from pipeline.generations import list_runs
-
-    rows = list_runs(args.output)
-    if args.json:
-        print(json.dumps({"runs": rows}))  # noqa: T201
-        return DONE
-    names = ("run_id", "status", "created", "rows", "tokens", "bytes")
-    _print_table(names, [[row[name] for name in names] for row in rows])
-    return DONE
-
-
-def gc_command(args: argparse.Namespace) -> int:
-    """Shows and removes leftovers: `oblong gc`."""
-    from pipeline.generations import delete, find_leftovers, parse_age
-
-    if args.keep_last is not None and args.keep_last < 1:
-        raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
-    found = find_leftovers(args.output, parse_age(args.older_than), args.keep_last)
-    if args.delete:
-        delete(found)
-    if args.json:
-        print(json.dumps({"deleted": args.delete, "leftovers": [leftover._asdict() for leftover in found]}))  # noqa: T201
-        return DONE
-    _print_table(("folder", "what it is", "bytes"), [[one.path, one.why, one.bytes] for one in found])
-    size = sum(leftover.bytes for leftover in found)
-    verb = "removed" if args.delete else "to be removed with --delete"
-    print(f"{_count(len(found), 'folder')}, {_count(size, 'byte')} {verb}")  # noqa: T201
-    return DONE
-
-
-def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    from rich.table import Table
-
-    from pipeline.summary import console
-
-    table = Table(box=None, pad_edge=False)
-    for i, name in enumerate(names):
-        is_number = any(isinstance(row[i], int) for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell or "-") for cell in row))
-    console().print(table, soft_wrap=True)
-
-
-def demo_command(args: argparse.Namespace) -> int:
-    """Makes the demo, and runs it if asked: `oblong demo`."""
-    from pipeline.demo import make_demo
-
-    made = make_demo(args.folder)
-    if not args.run:
-        if args.json:
-            print(json.dumps(made.__dict__, default=str))  # noqa: T201
-        else:
-            print(f"made {made.rows:,} rows, a tokenizer of {made.vocab_size:,} tokens and {made.config}")  # noqa: T201
-            print(f"next: oblong run --config {made.config}")  # noqa: T201
-        return DONE
-    from pipeline.config import load_config
-    from pipeline.inspection import first_rows, spell_row
-    from pipeline.launch import run_job
-
-    _say(f"made {made.rows:,} rows and a tokenizer of {made.vocab_size:,} tokens in {made.folder}")
-    outcome = run_job(load_config(str(made.config)), say=_say)
-    _show_outcome(outcome, as_json=args.json)
-    if not args.json:
-        for row in first_rows(outcome.folder, outcome.manifest, 1):
-            print(f"\na row, decoded, beside its mask:\n{spell_row(row)}")  # noqa: T201
-    return DONE
-
-
-def _say(sentence: str) -> None:
-    """Says something to the user beside the result."""
-    print(f"oblong: {sentence}", file=sys.stderr)  # noqa: T201
-
-
 def _quiet_logs() -> None:
     """Leaves warnings and errors of Beam, without those that say nothing to a user."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
@@ -291,15 +141,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ConfigError as error:
-        _say(_one_line(error))
+        say(_one_line(error))
         return USAGE
     except OblongError as error:
-        _say(_one_line(error))
+        say(_one_line(error))
         return FAILED
     except SystemExit as leaving:  # argparse, after --help
         return int(leaving.code or DONE)
     except KeyboardInterrupt:
-        _say("interrupted; nothing is committed")
+        say("interrupted; nothing is committed")
         return 130
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -307,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except Exception as error:  # noqa: BLE001 - a defect: told whole, with the exit code of a failed job
         traceback.print_exc()
-        _say(f"the job failed: {_one_line(error)}")
+        say(f"the job failed: {_one_line(error)}")
         return FAILED
 
 
@@ -338,12 +188,5 @@ def _dispatch(arguments: list[str]) -> int:
     return code
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
-
-
-__all__ = ["DIFFERS", "DONE", "FAILED", "USAGE", "JobError", "main", "make_parser"]

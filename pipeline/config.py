@@ -70,6 +70,8 @@ class Running(Spec, frozen=True):
         at_least(self.seed, 0, "run.seed")
         if not 0 <= self.max_dead_letters <= 1:
             raise ConfigError(f"run.max_dead_letters: {self.max_dead_letters} is no fraction; write 0 to 1")
+        if self.spill_dir is not None:
+            raise ConfigError("run.spill_dir: not available yet; leave it out")
         if self.incremental:
             raise ConfigError("run.incremental: not available yet")
 

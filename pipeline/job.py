@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.manifest import MANIFEST, canonical
+from transforms.arrays.engines import make_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.formats import TYPE_NAMES, schema_of
@@ -38,6 +39,7 @@ class Job:
         corpus: The frozen inputs.
         files: The tokenizer's files.
         facts: What they say.
+        engine: The name of the engine that encodes.
         shape: Where rows go and what they become.
         fingerprint: Of inputs, configuration and tokenizer.
         run_id: The run's name.
@@ -49,6 +51,7 @@ class Job:
     corpus: Corpus
     files: TokenizerFiles
     facts: TokenizerFacts
+    engine: str
     shape: Shape
     fingerprint: str
     run_id: str
@@ -107,9 +110,8 @@ def prepare(config: Config) -> Job:
         add_special_tokens=config.tokenize.add_special_tokens,
         ignore=config.tokenize.ignore,
     )
-    pad_id = None
-    if config.pad.pads:
-        pad_id = pad_token_id(plain_tokenizer(files.tokenizer_json), facts, config.pad.token)
+    tokenizer = plain_tokenizer(files.tokenizer_json)
+    pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None
     shards = config.write.shards
     shape = make_shape(
         facts,
@@ -131,6 +133,7 @@ def prepare(config: Config) -> Job:
         corpus=corpus,
         files=files,
         facts=facts,
+        engine=make_engine(tokenizer, config.tokenize.engine).name,
         shape=shape,
         fingerprint=fingerprint,
         run_id=config.run.id or fingerprint[:16],
@@ -251,7 +254,7 @@ def describe(job: Job) -> dict[str, Any]:
             "path": f"{job.attempt}/tokenizer",
             "sha256": job.facts.sha256,
             "config_sha256": hashlib.sha256(job.files.config_json).hexdigest() if job.files.config_json else None,
-            "engine": "tokenizers",
+            "engine": job.engine,
             "vocab_size": job.facts.vocab_size,
             "model_max_length": job.facts.model_max_length,
         },

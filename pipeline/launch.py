@@ -13,7 +13,7 @@ from pipeline.graph import build_job
 from pipeline.job import Job, next_free, prepare, versions
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.progress import show_progress
-from pipeline.runners import beam_options
+from pipeline.runners import check_options
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import exists
 from transforms.progress import Progress
@@ -40,12 +40,12 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...]
 
 
-def run(config: Config, options: Sequence[str] = ()) -> Manifest:
+def run(config: Config, beam_options: Sequence[str] = ()) -> Manifest:
     """Runs a job and waits for it.
 
     Args:
         config: The configuration.
-        options: Beam's, as flags; they beat the section `beam`.
+        beam_options: Beam's, as flags; they beat the section `beam`.
 
     Returns:
         The manifest; of the run as it is, where the same was committed already.
@@ -54,7 +54,7 @@ def run(config: Config, options: Sequence[str] = ()) -> Manifest:
         ConfigError: The configuration cannot work; nothing was written.
         JobError: The job failed; nothing is committed.
     """
-    return run_job(config, options).manifest
+    return run_job(config, beam_options).manifest
 
 
 def run_job(
@@ -71,7 +71,7 @@ def run_job(
     Returns:
         The outcome.
     """
-    known, runner = beam_options(config.beam, options)
+    known, runner = check_options(config.beam, options)
     job = prepare(config)
     if force:
         job = next_free(job)

@@ -74,7 +74,7 @@ def flags_of(section: Mapping[str, Any]) -> list[str]:
     return flags
 
 
-def beam_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple[PipelineOptions, Runner]:
+def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple[PipelineOptions, Runner]:
     """Checks Beam's options and adds what the runner needs.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import load_config, run
 from pipeline.cli import LATER, make_parser
-from pipeline.runners import beam_options
+from pipeline.runners import check_options
 from tests.markdown import PAGES, ROOT, blocks, broken_links, make_small_demo, run_page, table, without_blocks
 from transforms.arrays.bucket import Bucketing
 from transforms.arrays.dead_letters import REASONS
@@ -18,7 +18,6 @@ from transforms.arrays.engines import ENGINES
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.formats import FORMATS
 from transforms.arrays.readers import CODECS, READERS
-from transforms.arrays.readers.sample import SAMPLERS
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -34,9 +33,7 @@ def demo(tmp_path_factory):
 @pytest.fixture
 def registries():
     """Puts the dicts back that pages add a line to."""
-    from pipeline.reading_back import READERS as READING_BACK
-
-    dicts: tuple[dict[str, Any], ...] = (READERS, SAMPLERS, FORMATS, ENGINES, READING_BACK)
+    dicts: tuple[dict[str, Any], ...] = (READERS, FORMATS, ENGINES)
     before = [dict(one) for one in dicts]
     yield
     for one, content in zip(dicts, before, strict=True):
@@ -61,7 +58,7 @@ SAID = {
         '"position": 17',
         "done: lenient/runs/",
     ],
-    "reruns.md": ["already done", "-2\n", "nightly is committed already", "ok: 6 files", "1 differences", "removed"],
+    "reruns.md": ["already done", "-2\n", "nightly is committed already", "ok: 6 files", "1 difference", "removed"],
     "truncation-and-padding.md": ["done: windows/runs/w", "further windows"],
 }
 
@@ -86,7 +83,7 @@ def test_every_page_is_linked_from_the_readme():
 
 def is_beams(option: str) -> bool:
     try:
-        beam_options({}, [option])
+        check_options({}, [option])
     except ConfigError as error:
         return "no such option" not in str(error)
     return True

@@ -24,7 +24,8 @@ from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import pad_token_id, read_facts
 from transforms.arrays.identity import row_ids
 from transforms.arrays.pad import COLUMNS, Padding
-from transforms.arrays.shape import Shape, Shard, deal, make_shape, pad_shard
+from transforms.arrays.shape import Shape, make_shape
+from transforms.arrays.shards import Shard, deal, pad_shard
 from transforms.arrays.truncate import Truncation
 from transforms.tokenize import tokenize
 from transforms.truncate import _Truncate

@@ -8,7 +8,8 @@ import apache_beam as beam
 import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
-from transforms.arrays.shape import Shape, deal
+from transforms.arrays.shape import Shape
+from transforms.arrays.shards import deal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

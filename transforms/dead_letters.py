@@ -8,8 +8,8 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.checksummed import Checksummed
 from transforms.arrays.dead_letters import to_json_lines
-from transforms.arrays.formats import Checksummed
 from transforms.arrays.identity import SHARD, keys, row_ids
 from transforms.files import publish
 from transforms.step import Counts

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Source, detect
+from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Source, detect, kept_types
 from transforms.arrays.readers.parquet import open_parquet
-from transforms.arrays.readers.sample import kept_types
 from transforms.files import GLOB, Found, is_local, match, open_binary
 
 if TYPE_CHECKING:

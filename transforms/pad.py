@@ -8,8 +8,8 @@ import apache_beam as beam
 import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
-from transforms.arrays.shape import Shape, Shard, pad_shard
-from transforms.arrays.shards import keyed, mark
+from transforms.arrays.shape import Shape
+from transforms.arrays.shards import Shard, keyed, mark, pad_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

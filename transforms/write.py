@@ -9,9 +9,10 @@ import apache_beam as beam
 import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
-from transforms.arrays.formats import FORMATS, Checksummed, Writing
-from transforms.arrays.shape import Group, Shape, Shard, pad_shard
-from transforms.arrays.shards import is_padded, keyed, regroup
+from transforms.arrays.checksummed import Checksummed
+from transforms.arrays.formats import FORMATS, Writing
+from transforms.arrays.shape import Shape
+from transforms.arrays.shards import Group, Shard, is_padded, keyed, pad_shard, regroup
 from transforms.files import publish
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ OTHERS = {
         "compression": {"tfrecord": "gzip"},
     },
     "split": {"a": 0.5, "b": 0.5},
-    "run": {"id": "x", "seed": 5, "shuffle": "runner", "spill_dir": "/tmp", "max_dead_letters": 1.0},
+    "run": {"id": "x", "seed": 5, "shuffle": "runner", "max_dead_letters": 1.0},
     "beam": {"direct_num_workers": 2},
 }
 

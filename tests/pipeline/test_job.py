@@ -48,7 +48,6 @@ def test_run_folder_is_below_the_output(output):
     [
         "run.id=mine",
         "run.shuffle=runner",
-        "run.spill_dir=/tmp",
         "beam.direct_num_workers=2",
         "write.path=/elsewhere",
         "read.split_bytes=5",

@@ -1,32 +1,32 @@
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
-from pipeline.runners import REFUSED, RUNNERS, beam_options, flags_of
+from pipeline.runners import REFUSED, RUNNERS, check_options, flags_of
 from transforms.arrays.errors import ConfigError
 
 
 def refusal(section, *flags):
     with pytest.raises(ConfigError) as error:
-        beam_options(section, flags)
+        check_options(section, flags)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_direct_runner_is_the_default_and_downloads_nothing():
-    options, runner = beam_options({})
+    options, runner = check_options({})
     assert options.view_as(StandardOptions).runner == "DirectRunner"
     assert options.get_all_options()["prism_location"] == "disabled"
     assert runner.local
 
 
 def test_defaults_give_way_to_the_user():
-    assert beam_options({"prism_location": "/x"})[0].get_all_options()["prism_location"] == "/x"
-    assert beam_options({}, ["--prism_location=/y"])[0].get_all_options()["prism_location"] == "/y"
+    assert check_options({"prism_location": "/x"})[0].get_all_options()["prism_location"] == "/x"
+    assert check_options({}, ["--prism_location=/y"])[0].get_all_options()["prism_location"] == "/y"
 
 
 def test_options_of_the_section_are_beaten_by_the_command_line():
     section = {"direct_num_workers": 2, "direct_running_mode": "multi_threading", "experiments": ["a"]}
-    options, _ = beam_options(section, ["--direct_num_workers", "3", "--experiments=b"])
+    options, _ = check_options(section, ["--direct_num_workers", "3", "--experiments=b"])
     direct = options.view_as(DirectOptions)
     assert (direct.direct_num_workers, direct.direct_running_mode) == (3, "multi_threading")
     assert options.view_as(DebugOptions).experiments == ["a", "b"]
@@ -34,7 +34,7 @@ def test_options_of_the_section_are_beaten_by_the_command_line():
 
 def test_options_of_every_kind_pass_through():
     labels = {"labels": ["airflow-version=v3", "team=x"], "streaming": False, "no_auth": True, "region": None}
-    found = beam_options(labels)[0].get_all_options(drop_default=True)
+    found = check_options(labels)[0].get_all_options(drop_default=True)
     assert found["labels"] == ["airflow-version=v3", "team=x"]
     assert found["no_auth"] is True
     assert "region" not in found
@@ -79,9 +79,9 @@ def test_runner_that_cannot_be_used_is_refused_by_name(name):
 
 
 def test_processes_say_only_what_matters_unless_they_are_asked_to():
-    assert level(beam_options({})[0]) == "ERROR"
-    assert level(beam_options({}, ["--default_sdk_harness_log_level=INFO"])[0]) == "INFO"
-    assert level(beam_options({"default_sdk_harness_log_level": "DEBUG"})[0]) == "DEBUG"
+    assert level(check_options({})[0]) == "ERROR"
+    assert level(check_options({}, ["--default_sdk_harness_log_level=INFO"])[0]) == "INFO"
+    assert level(check_options({"default_sdk_harness_log_level": "DEBUG"})[0]) == "DEBUG"
 
 
 def level(options):

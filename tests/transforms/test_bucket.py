@@ -1,5 +1,5 @@
 from tests.transforms.conftest import COUNT
-from transforms.arrays.shape import Shard, deal
+from transforms.arrays.shards import Shard, deal
 
 
 def test_every_row_goes_to_the_shard_of_its_length(alone):

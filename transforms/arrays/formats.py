@@ -6,9 +6,9 @@ A new format is one class and one line in `FORMATS`.
 from __future__ import annotations
 
 import gzip
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-import google_crc32c
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,11 +16,14 @@ from transforms.arrays.errors import ConfigError, at_most_one_of_each, one_of
 from transforms.arrays.example import encode_examples, frame_records
 from transforms.arrays.pad import COLUMNS
 from transforms.arrays.readers.rows import KEPT_TYPES
+from transforms.arrays.records import decode_example, read_records
 from transforms.arrays.shape import OUTPUT_COLUMNS
 from transforms.arrays.spec import Spec, at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+BATCH_ROWS = 4096  # of a batch that is read back
 
 
 class Writing(Spec, frozen=True):
@@ -117,6 +120,10 @@ class Format(Protocol):
     def close(self) -> None:
         """Ends the file; the sink stays open."""
 
+    @staticmethod
+    def read(stream: BinaryIO, path: str, schema: Any) -> Iterator[Any]:
+        """Reads a file back as RecordBatches of a schema."""
+
 
 class ParquetFormat:
     """Parquet: a row group for each RecordBatch written."""
@@ -149,6 +156,11 @@ class ParquetFormat:
         """Writes the footer."""
         self._writer.close()
 
+    @staticmethod
+    def read(stream: BinaryIO, path: str, schema: Any) -> Iterator[Any]:
+        """Reads a file back."""
+        yield from pq.ParquetFile(stream).iter_batches(BATCH_ROWS, use_threads=False)
+
 
 class TFRecordFormat:
     """TFRecord: one `tf.train.Example` for each row."""
@@ -173,51 +185,30 @@ class TFRecordFormat:
         if isinstance(self._sink, gzip.GzipFile):
             self._sink.close()
 
+    @staticmethod
+    def read(stream: BinaryIO, path: str, schema: Any) -> Iterator[Any]:
+        """Reads a file back, record by record."""
+        source = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if path.endswith(".gz") else stream
+        records = read_records(source, path)
+        while rows := [_row(decode_example(record), schema) for record in islice(records, BATCH_ROWS)]:
+            yield pa.RecordBatch.from_pylist(rows, schema)
+
+
+def _row(features: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """Types an example's features; a feature that is left out is null."""
+    row: dict[str, Any] = {}
+    for field in schema:
+        values = features.get(field.name)
+        if values is None or pa.types.is_list(field.type):
+            row[field.name] = values
+        elif pa.types.is_string(field.type):
+            row[field.name] = values[0].decode()
+        else:
+            row[field.name] = bool(values[0]) if pa.types.is_boolean(field.type) else values[0]
+    return row
+
 
 FORMATS: dict[str, Any] = {"parquet": ParquetFormat, "tfrecord": TFRecordFormat}
-
-
-class Checksummed:
-    """A sink that counts and checksums what passes through.
-
-    Attributes:
-        bytes: Written so far.
-        crc: crc32c of them.
-    """
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-        self.bytes = 0
-        self.crc = 0
-        self.closed = False
-        self._abandoned = False
-
-    def abandon(self) -> None:
-        """Lets later writes pass unseen: a writer that failed half-way still tries to end its file."""
-        self._abandoned = True
-
-    def write(self, data: Any) -> int:
-        """Writes through."""
-        if self._abandoned:
-            return len(data)
-        chunk = bytes(data)
-        self._sink.write(chunk)
-        self.bytes += len(chunk)
-        self.crc = google_crc32c.extend(self.crc, chunk)
-        return len(chunk)
-
-    def flush(self) -> None:
-        """Flushes the sink."""
-        self._sink.flush()
-
-    def close(self) -> None:
-        """Leaves the sink open: whoever opened it closes it."""
-        self.closed = True
-
-    @property
-    def crc32c(self) -> str:
-        """The checksum as manifests spell it: 8 hex digits."""
-        return f"{self.crc:08x}"
 
 
 # Types of columns by the names that manifests have for them.

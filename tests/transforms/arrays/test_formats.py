@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from transforms.arrays.checksummed import Checksummed
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.formats import FORMATS, Checksummed, Writing, schema_of
+from transforms.arrays.formats import FORMATS, Writing, schema_of
 from transforms.arrays.records import decode_example, read_records
 
 SCHEMA = schema_of({"label": pa.int64(), "name": pa.string()}, ("input_ids", "attention_mask", "length", "row_id"))

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.arrays import shape as shape_module
+from transforms.arrays import shards as shape_module
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts
 from transforms.arrays.identity import choose_split, order, row_id_strings, row_ids
 from transforms.arrays.pad import Padding
-from transforms.arrays.shape import Shape, Shard, deal, make_shape, pad_shard
+from transforms.arrays.shape import Shape, make_shape
+from transforms.arrays.shards import Shard, deal, pad_shard
 from transforms.arrays.template import Piece, Template
 from transforms.arrays.truncate import Truncation
 

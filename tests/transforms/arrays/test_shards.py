@@ -6,8 +6,8 @@ from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.facts import TokenizerFacts
 from transforms.arrays.identity import row_ids
 from transforms.arrays.pad import Padding
-from transforms.arrays.shape import Shard, deal, make_shape, pad_shard
-from transforms.arrays.shards import is_padded, keyed, mark, regroup
+from transforms.arrays.shape import make_shape
+from transforms.arrays.shards import Shard, deal, is_padded, keyed, mark, pad_shard, regroup
 from transforms.arrays.template import Piece, Template
 from transforms.arrays.truncate import Truncation
 
@@ -108,7 +108,7 @@ def test_padded_batches_come_together_as_they_were(columns, seed):
 
 
 def test_groups_are_cut_at_the_same_batches(monkeypatch):
-    from transforms.arrays import shape as module
+    from transforms.arrays import shards as module
 
     monkeypatch.setattr(module, "GROUP_CELLS", 100)
     shape = shaped()

@@ -9,7 +9,6 @@ import msgspec
 import pyarrow as pa
 
 from transforms.arrays.errors import ConfigError, suggest
-from transforms.arrays.readers import CODECS, detect
 from transforms.arrays.readers.delimited import first_rows
 from transforms.arrays.readers.lines import read_lines
 from transforms.arrays.readers.parquet import open_parquet, refuse_doubles
@@ -23,35 +22,14 @@ SAMPLE_ROWS = 1000
 NO_NUMBER = re.compile(r"-?0[0-9xX]")
 
 
-def kept_types(stream: BinaryIO | None, path: str, reading: Reading) -> dict[str, Any] | None:
-    """Says how the kept columns are typed.
-
-    Args:
-        stream: The first file; None where all files are empty.
-        path: Its path.
-        reading: The section `read`.
-
-    Returns:
-        Names and Arrow types; None where the file has no row to tell from.
-
-    Raises:
-        ConfigError: A column is not in the file, or its type cannot be told.
-    """
-    said = {name: KEPT_TYPES[kind] for name, kind in reading.keep.items()} if isinstance(reading.keep, dict) else {}
-    said |= {name: pa.string() for name in reading.keep if name in reading.texts}
-    if stream is None:
-        return {name: said.get(name, pa.string()) for name in reading.keep}
-    how = detect(path, reading.format)
-    if how.codec:
-        stream = CODECS[how.codec](stream)
-    types: dict[str, Any] | None = SAMPLERS[how.reader](stream, path, reading, said)
-    return types
-
-
-def _check_columns(names: Sequence[str], wanted: Iterable[tuple[str, str]], path: str) -> None:
+def _check_columns(names: Sequence[str], wanted: Iterable[tuple[str, str]], path: str, remedy: str = "") -> None:
     for option, name in wanted:
         if name not in names:
-            raise ConfigError(f"{option}: {path} has no column {name!r}; {suggest(name, names)}")
+            hint = suggest(name, names)
+            # A close match is a slip of the pen; without one the names may be no names.
+            raise ConfigError(
+                f"{option}: {path} has no column {name!r}; {hint}{'' if hint.startswith('did') else remedy}"
+            )
 
 
 def _wanted(reading: Reading) -> list[tuple[str, str]]:
@@ -60,16 +38,20 @@ def _wanted(reading: Reading) -> list[tuple[str, str]]:
     return [("read.text", reading.text), *pair, *(("read.keep", name) for name in reading.keep)]
 
 
-def _from_text(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+def sample_text(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+    """Tells from the first rows of plain text: see `readers.Reader.sample`."""
     if reading.text_pair is not None:
         raise ConfigError(f"read.text_pair: {path} is plain text, which has no second column")
     _check_columns([reading.text], [("read.keep", name) for name in reading.keep], path)
     return {name: said.get(name, pa.string()) for name in reading.keep}
 
 
-def _from_jsonl(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+def sample_jsonl(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+    """Tells from the first rows of JSON Lines: see `readers.Reader.sample`."""
     rows = []
     block = next(read_lines(stream, max_row_bytes=reading.max_row_bytes), None)
+    if block is not None and len(block.starts) and block.line(0).lstrip()[:1] == b"[":
+        raise ConfigError(f"read.format: {path} begins with an array; JSON Lines has an object on each line")
     for i in range(min(SAMPLE_ROWS, len(block.starts) if block else 0)):
         try:
             row = msgspec.json.decode(block.line(i) if block else b"")
@@ -96,19 +78,31 @@ def _of_values(name: str, values: list[Any], path: str) -> Any:
     )
 
 
-def _from_delimited(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
-    how = detect(path, reading.format)
+def _of_delimited(
+    stream: BinaryIO, reader: str, path: str, reading: Reading, said: dict[str, Any]
+) -> dict[str, Any] | None:
     wanted = tuple(name for _, name in _wanted(reading))
-    header, rows = first_rows(stream, how.reader, path, reading.columns, wanted, reading.max_row_bytes, SAMPLE_ROWS)
+    header, rows = first_rows(stream, reader, path, reading.columns, wanted, reading.max_row_bytes, SAMPLE_ROWS)
     if header is None:
         return None
-    _check_columns(header, _wanted(reading), path)
+    no_header = "" if reading.columns else "; if its first line is a row already, name the columns: read.columns: [...]"
+    _check_columns([name[:40] for name in header], _wanted(reading), path, no_header)
     kept = {}
     for name in reading.keep:
         index = header.index(name)
         values = [row[index] for row in rows if len(row) == len(header)]
         kept[name] = said.get(name) or _of_strings([value for value in values if value])
     return kept
+
+
+def sample_csv(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+    """Tells from the first rows of CSV: see `readers.Reader.sample`."""
+    return _of_delimited(stream, "csv", path, reading, said)
+
+
+def sample_tsv(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any] | None:
+    """Tells from the first rows of TSV: see `readers.Reader.sample`."""
+    return _of_delimited(stream, "tsv", path, reading, said)
 
 
 def _of_strings(values: list[str]) -> Any:
@@ -129,7 +123,8 @@ def _of_strings(values: list[str]) -> Any:
     return pa.string()
 
 
-def _from_parquet(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+def sample_parquet(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> dict[str, Any]:
+    """Tells from the first rows of Parquet: see `readers.Reader.sample`."""
     schema = open_parquet(stream, path).schema_arrow
     refuse_doubles(schema.names, [name for _, name in _wanted(reading)], path)
     _check_columns(schema.names, _wanted(reading), path)
@@ -158,12 +153,3 @@ def _fits(kind: Any, kept: Any) -> bool:
         return bool(kept == pa.string())
     numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(numbers and (pa.types.is_integer(kept) or pa.types.is_floating(kept)))
-
-
-SAMPLERS: dict[str, Any] = {
-    "text": _from_text,
-    "jsonl": _from_jsonl,
-    "csv": _from_delimited,
-    "tsv": _from_delimited,
-    "parquet": _from_parquet,
-}

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from transforms.arrays.errors import ConfigError
+from transforms.arrays.readers import kept_types
 from transforms.arrays.readers.rows import KEPT_NAMES, Reading
-from transforms.arrays.readers.sample import SAMPLE_ROWS, kept_types
+from transforms.arrays.readers.sample import SAMPLE_ROWS
 
 
 def types(data, path, **section):

@@ -1,0 +1,198 @@
+"""The commands of `oblong`: what each does with its arguments, prints, and returns as exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from transforms.arrays.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+DONE, FAILED, USAGE, DIFFERS = 0, 1, 2, 3  # exit codes
+
+# Short options of `oblong run`, and the keys they stand for.
+SHORT = {"input": "read.files", "output": "write.path", "tokenizer": "tokenize.tokenizer", "run_id": "run.id"}
+
+
+def say(sentence: str) -> None:
+    """Says something to the user beside the result."""
+    print(f"oblong: {sentence}", file=sys.stderr)  # noqa: T201
+
+
+def show(line: str) -> None:
+    """Prints a line of the result."""
+    print(line)  # noqa: T201
+
+
+def show_json(value: Any) -> None:
+    """Prints the whole result as one JSON object."""
+    show(json.dumps(value, default=str))
+
+
+def count(number: int, noun: str) -> str:
+    """Spells a number of things out."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def run_command(args: argparse.Namespace, rest: list[str]) -> int:
+    """Runs a job: `oblong run`."""
+    from pipeline.config import load_config
+    from pipeline.launch import run_job
+
+    overrides = list(args.set)
+    for option, key in SHORT.items():
+        if getattr(args, option) is not None:
+            overrides.append(f"{key}={json.dumps(getattr(args, option))}")
+    started = time.monotonic()
+    outcome = run_job(load_config(args.config, overrides), rest, force=args.force, say=say)
+    _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
+    return DONE
+
+
+def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
+    from pipeline import summary
+
+    if as_json:
+        parts = {"status": outcome.status, "run": outcome.folder, "manifest": f"{outcome.folder}/manifest.json"}
+        show_json({**parts, "notes": list(outcome.notes), "totals": outcome.manifest["totals"]})
+        return
+    out = summary.console()
+    if outcome.status == "already done":
+        for note in outcome.notes:
+            say(note)
+        out.print(f"already done: {outcome.folder}", soft_wrap=True)
+        return
+    out.print(summary.bucket_table(outcome.manifest))
+    out.print()
+    out.print(summary.totals_table(outcome.manifest))
+    out.print()
+    rate = outcome.manifest["totals"]["rows_read"] / max(seconds, 1e-3)
+    out.print(f"took {seconds:,.1f} s, {rate:,.0f} rows a second")
+    out.print(f"done: {outcome.folder}", soft_wrap=True)
+    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
+
+
+def verify_command(args: argparse.Namespace) -> int:
+    """Reads a run again: `oblong verify`."""
+    from pipeline.verify import verify
+
+    verdict = verify(args.run)
+    if args.json:
+        show_json({"ok": not verdict.problems, **verdict._asdict()})
+    else:
+        for problem in verdict.problems:
+            show(problem)
+        state = "ok" if not verdict.problems else count(len(verdict.problems), "difference")
+        show(f"{state}: {count(verdict.files, 'file')}, {count(verdict.rows, 'row')} read again")
+    return DIFFERS if verdict.problems else DONE
+
+
+def inspect_command(args: argparse.Namespace) -> int:
+    """Shows a run: `oblong inspect`."""
+    from pipeline.inspection import inspect
+
+    if args.rows < 0:
+        raise ConfigError(f"--rows: {args.rows} is too small; it must be at least 0")
+    found = inspect(args.run, args.rows)
+    if args.json:
+        show_json(found)
+        return DONE
+    _show_run(found)
+    return DONE
+
+
+def _show_run(found: dict[str, Any]) -> None:
+    from pipeline import summary
+    from pipeline.inspection import spell_row
+
+    manifest, out = found["manifest"], summary.console()
+    tokenizer = manifest["tokenizer"]
+    out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
+    out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
+    for note in manifest["notes"]:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
+    out.print(f"columns {columns}\n", markup=False, soft_wrap=True)
+    out.print(summary.bucket_table(manifest))
+    out.print()
+    out.print(summary.totals_table(manifest))
+    for row in found["rows"]:
+        out.print()
+        out.print(spell_row(row), markup=False, soft_wrap=True)
+
+
+def runs_command(args: argparse.Namespace) -> int:
+    """Lists runs: `oblong runs`."""
+    from pipeline.generations import list_runs
+
+    rows = list_runs(args.output)
+    if args.json:
+        show_json({"runs": rows})
+        return DONE
+    names = ("run_id", "status", "created", "rows", "tokens", "bytes")
+    _print_table(names, [[row[name] for name in names] for row in rows])
+    return DONE
+
+
+def gc_command(args: argparse.Namespace) -> int:
+    """Shows and removes leftovers: `oblong gc`."""
+    from pipeline.generations import delete, find_leftovers, parse_age
+
+    if args.keep_last is not None and args.keep_last < 1:
+        raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
+    found = find_leftovers(args.output, parse_age(args.older_than), args.keep_last)
+    if args.delete:
+        delete(found)
+    if args.json:
+        show_json({"deleted": args.delete, "leftovers": [leftover._asdict() for leftover in found]})
+        return DONE
+    _print_table(("folder", "what it is", "bytes"), [[one.path, one.why, one.bytes] for one in found])
+    size = sum(leftover.bytes for leftover in found)
+    verb = "removed" if args.delete else "to be removed with --delete"
+    show(f"{count(len(found), 'folder')}, {count(size, 'byte')} {verb}")
+    return DONE
+
+
+def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.table import Table
+
+    from pipeline.summary import console
+
+    table = Table(box=None, pad_edge=False)
+    for i, name in enumerate(names):
+        is_number = any(isinstance(row[i], int) for row in rows)
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell or "-") for cell in row))
+    console().print(table, soft_wrap=True)
+
+
+def demo_command(args: argparse.Namespace) -> int:
+    """Makes the demo, and runs it if asked: `oblong demo`."""
+    from pipeline.demo import make_demo
+
+    made = make_demo(args.folder)
+    if not args.run:
+        if args.json:
+            show_json(made.__dict__)
+        else:
+            show(f"made {made.rows:,} rows, a tokenizer of {made.vocab_size:,} tokens and {made.config}")
+            show(f"next: oblong run --config {made.config}")
+        return DONE
+    from pipeline.config import load_config
+    from pipeline.inspection import first_rows, spell_row
+    from pipeline.launch import run_job
+
+    say(f"made {made.rows:,} rows and a tokenizer of {made.vocab_size:,} tokens in {made.folder}")
+    started = time.monotonic()
+    outcome = run_job(load_config(str(made.config)), say=say)
+    _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
+    if not args.json:
+        for row in first_rows(outcome.folder, outcome.manifest, 1):
+            show(f"\na row, decoded, beside its mask:\n{spell_row(row)}")
+    return DONE
