@@ -83,6 +83,7 @@ class Commit(beam.DoFn):
         manifest = {
             "format_version": FORMAT_VERSION,
             **self._described,
+            "tokenizer": {**self._described["tokenizer"], "tokens_checked": counts.get("tokens_checked", 0)},
             "files": self._placed(file for shard in shards for file in shard["files"]),
             "dead_letters": self._placed(letters),
             "totals": totals,

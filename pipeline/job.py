@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.manifest import MANIFEST, canonical
-from transforms.arrays.engines import make_engine
+from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.formats import TYPE_NAMES, schema_of
@@ -40,6 +40,7 @@ class Job:
         files: The tokenizer's files.
         facts: What they say.
         engine: The name of the engine that encodes.
+        engine_reason: Why it is this one.
         shape: Where rows go and what they become.
         fingerprint: Of inputs, configuration and tokenizer.
         run_id: The run's name.
@@ -52,6 +53,7 @@ class Job:
     files: TokenizerFiles
     facts: TokenizerFacts
     engine: str
+    engine_reason: str
     shape: Shape
     fingerprint: str
     run_id: str
@@ -111,6 +113,7 @@ def prepare(config: Config) -> Job:
         ignore=config.tokenize.ignore,
     )
     tokenizer = plain_tokenizer(files.tokenizer_json)
+    choice = choose_engine(tokenizer, config.tokenize.engine)
     pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None
     shards = config.write.shards
     shape = make_shape(
@@ -133,7 +136,8 @@ def prepare(config: Config) -> Job:
         corpus=corpus,
         files=files,
         facts=facts,
-        engine=make_engine(tokenizer, config.tokenize.engine).name,
+        engine=choice.name,
+        engine_reason=choice.reason,
         shape=shape,
         fingerprint=fingerprint,
         run_id=config.run.id or fingerprint[:16],
@@ -201,7 +205,7 @@ def begin_attempt(job: Job) -> Config:
     structs = msgspec.structs
     return structs.replace(
         job.config,
-        tokenize=structs.replace(job.config.tokenize, tokenizer=folder),
+        tokenize=structs.replace(job.config.tokenize, tokenizer=folder, engine=job.engine),
         write=structs.replace(job.config.write, path=job.attempt_folder),
     )
 
@@ -255,6 +259,7 @@ def describe(job: Job) -> dict[str, Any]:
             "sha256": job.facts.sha256,
             "config_sha256": hashlib.sha256(job.files.config_json).hexdigest() if job.files.config_json else None,
             "engine": job.engine,
+            "engine_reason": job.engine_reason,
             "vocab_size": job.facts.vocab_size,
             "model_max_length": job.facts.model_max_length,
         },

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from transforms.arrays.adopt import with_identity
 from transforms.arrays.dead_letters import DeadLetters, add_rows
-from transforms.arrays.engines import Engine, Tokenization, encode_or_bisect, make_engine
+from transforms.arrays.engines import Engine, Tokenization, choose_engine, encode_or_bisect
 from transforms.arrays.facts import plain_tokenizer
-from transforms.step import Step, dead
+from transforms.arrays.guard import Guard
+from transforms.step import Step, counts, dead
 from transforms.tokenizer_files import read_tokenizer_files
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Tokenize(beam.DoFn):
     def setup(self) -> None:
         """Loads the tokenizer once a worker."""
         files = read_tokenizer_files(self._tokenization.tokenizer)
-        self._engine = make_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine)
+        self._engine = choose_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine).engine
 
     def process(self, batch: Any) -> Iterator[Any]:
         """Encodes one batch."""
@@ -57,6 +58,7 @@ class _Tokenize(beam.DoFn):
             raise RuntimeError("setup() comes before process()")
         rows, letters = tokenize(batch, self._engine, self._texts)
         yield from dead(letters)
+        yield from counts(tokens_checked=self._engine.take_checked() if isinstance(self._engine, Guard) else 0)
         if rows.num_rows:
             yield rows
 

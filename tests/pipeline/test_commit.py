@@ -32,7 +32,7 @@ def commit(tmp_path):
             scratch_folder=f"{folder}/{attempt}.tmp",
             config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=limit)),
         )
-        described = {"run_id": "run", "attempt": attempt, "fingerprint": fingerprint}
+        described = {"run_id": "run", "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
         return list(Commit(described, job).process(None, counts, shards, LETTERS))
 
     return start

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from transforms.arrays.errors import one_of
+from transforms.arrays.errors import ConfigError, JobError, Refusal, one_of
+from transforms.arrays.guard import Guard
+from transforms.arrays.pieces import PiecesEngine
+from transforms.arrays.probe import first_difference, probe_texts
 from transforms.arrays.ragged import Ragged, offsets_of
 from transforms.arrays.spec import Spec
 
@@ -83,22 +86,6 @@ class TokenizersEngine:
         return Ragged(offsets, np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1])))
 
 
-ENGINES = {"tokenizers": TokenizersEngine}
-
-
-def make_engine(tokenizer: Tokenizer, name: str = "auto") -> Engine:
-    """Makes the engine to use for a tokenizer.
-
-    Args:
-        tokenizer: Without truncation and padding.
-        name: An engine's name, or "auto" for the fastest that takes this tokenizer.
-
-    Returns:
-        The engine.
-    """
-    return ENGINES["tokenizers" if name == "auto" else name](tokenizer)
-
-
 def encode_or_bisect(engine: Engine, texts: Any) -> tuple[Ragged, list[Failure]]:
     """Encodes texts, finding those on which the engine fails.
 
@@ -114,7 +101,7 @@ def encode_or_bisect(engine: Engine, texts: Any) -> tuple[Ragged, list[Failure]]
     """
     try:
         return engine.encode(texts), []
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError, JobError):
         raise
     except BaseException as error:
         if not len(texts):
@@ -126,3 +113,71 @@ def encode_or_bisect(engine: Engine, texts: Any) -> tuple[Ragged, list[Failure]]
     right, right_failures = encode_or_bisect(engine, texts.slice(half))
     moved = [Failure(failure.row + half, failure.message) for failure in right_failures]
     return Ragged.concatenate([left, right]), left_failures + moved
+
+
+class Choice(NamedTuple):
+    """The engine that encodes, and why it is this one.
+
+    Attributes:
+        engine: The engine, guarded where it is not `tokenizers` itself.
+        name: Its name.
+        reason: Why, a sentence for plans, logs and the manifest.
+    """
+
+    engine: Engine
+    name: str
+    reason: str
+
+
+def choose_engine(tokenizer: Tokenizer, name: str = "auto") -> Choice:
+    """Chooses the engine for a tokenizer: the fastest that takes it and gives what `tokenizers` gives.
+
+    Args:
+        tokenizer: Without truncation and padding.
+        name: An engine's name, or "auto".
+
+    Returns:
+        The engine and the reason.
+
+    Raises:
+        ConfigError: The engine that was asked for does not take the tokenizer.
+    """
+    refusals = []
+    for candidate in ENGINES if name == "auto" else [name]:
+        try:
+            engine = make_engine(tokenizer, candidate)
+        except Refusal as refusal:
+            if name != "auto":
+                raise ConfigError(f"tokenize.engine: {candidate} does not take this tokenizer: {refusal}") from None
+            refusals.append(f"{candidate} does not take it: {refusal}")
+        else:
+            said = "asked for" if name != "auto" else "the fastest that takes this tokenizer"
+            return Choice(engine, candidate, "; ".join([*refusals, said]))
+    raise ConfigError(f"tokenize.engine: no engine takes this tokenizer: {'; '.join(refusals)}")
+
+
+def make_engine(tokenizer: Tokenizer, name: str) -> Engine:
+    """Makes an engine by its name, proved on texts made from the tokenizer, and guards it.
+
+    Args:
+        tokenizer: Without truncation and padding.
+        name: The engine's name.
+
+    Returns:
+        The engine.
+
+    Raises:
+        Refusal: It does not take the tokenizer, or does not give what `tokenizers` gives.
+    """
+    engine: Engine = ENGINES[name](tokenizer)
+    if name == TokenizersEngine.name:
+        return engine
+    oracle = TokenizersEngine(tokenizer)
+    text = first_difference(engine, oracle, probe_texts(tokenizer))
+    if text is not None:
+        raise Refusal(f"it gives other ids than tokenizers for {text!r}")
+    return Guard(engine, oracle)
+
+
+# The fastest first: `auto` takes the first that takes the tokenizer.
+ENGINES: dict[str, Any] = {"pieces": PiecesEngine, "tokenizers": TokenizersEngine}

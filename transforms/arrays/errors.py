@@ -26,6 +26,10 @@ class JobError(OblongError, RuntimeError):
     """The job cannot end well; the text names what stopped it and where."""
 
 
+class Refusal(Exception):  # noqa: N818 - nothing failed: another engine takes over
+    """Why an engine does not take a tokenizer."""
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Says which of `choices` the user probably meant by `word`.
 

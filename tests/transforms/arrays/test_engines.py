@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.arrays.engines import ENGINES, Failure, Tokenization, TokenizersEngine, encode_or_bisect, make_engine
+from tests.transforms.arrays.test_guard import Wrong
+from tests.transforms.arrays.tokenizers_of_families import changed, made
+from transforms.arrays.engines import (
+    ENGINES,
+    Failure,
+    Tokenization,
+    TokenizersEngine,
+    choose_engine,
+    encode_or_bisect,
+    make_engine,
+)
 from transforms.arrays.errors import ConfigError
+from transforms.arrays.guard import Guard
 from transforms.arrays.ragged import Ragged
 
 
@@ -107,7 +118,32 @@ def test_tokenizers_engine_gives_the_library_s_ids_without_special_tokens(any_to
 
 def test_engines_are_found_by_name(any_tokenizer):
     assert make_engine(any_tokenizer.load(), "tokenizers").name == "tokenizers"
-    assert make_engine(any_tokenizer.load()).name in ENGINES
     with pytest.raises(ConfigError, match=r"^tokenize\.engine: 'tokenizer' is not known; did you mean tokenizers\?"):
         Tokenization(engine="tokenizer")
     assert Tokenization(engine="auto").engine == "auto"
+
+
+def test_auto_takes_the_fastest_engine_that_takes_the_tokenizer(bert):
+    choice = choose_engine(bert.load())
+    assert (choice.name, choice.reason) == ("pieces", "the fastest that takes this tokenizer")
+    assert isinstance(choice.engine, Guard)
+
+
+def test_auto_falls_back_on_tokenizers_and_says_why():
+    tokenizer = changed(made("gpt-2"), pre_tokenizer=None)
+    choice = choose_engine(tokenizer)
+    assert choice.name == "tokenizers"
+    assert choice.reason.startswith("pieces does not take it: its normalizer, pre-tokenizer and model are of no family")
+
+
+def test_engine_that_is_asked_for_and_does_not_take_the_tokenizer_is_refused_by_name():
+    tokenizer = changed(made("gpt-2"), pre_tokenizer=None)
+    with pytest.raises(ConfigError, match=r"^tokenize\.engine: pieces does not take this tokenizer: its normalizer"):
+        choose_engine(tokenizer, "pieces")
+
+
+def test_engine_that_errs_on_the_probe_is_not_taken(monkeypatch):
+    monkeypatch.setitem(ENGINES, "pieces", lambda tokenizer: Wrong(tokenizer, 1))
+    choice = choose_engine(made("gpt-2"))
+    assert choice.name == "tokenizers"
+    assert "gives other ids than tokenizers for" in choice.reason
