@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHUFFLES = ("auto", "runner", "files", "none")
-LATER = ("files", "none")
+LATER = ("none",)
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -66,12 +66,10 @@ class Running(Spec, frozen=True):
             raise ConfigError(f"run.id: {self.id!r} cannot name a folder; use letters, digits, dot, dash, underscore")
         one_of(self.shuffle, SHUFFLES, "run.shuffle")
         if self.shuffle in LATER:
-            raise ConfigError(f"run.shuffle: {self.shuffle} is not available yet; write auto or runner")
+            raise ConfigError(f"run.shuffle: {self.shuffle} is not available yet; write auto, files or runner")
         at_least(self.seed, 0, "run.seed")
         if not 0 <= self.max_dead_letters <= 1:
             raise ConfigError(f"run.max_dead_letters: {self.max_dead_letters} is no fraction; write 0 to 1")
-        if self.spill_dir is not None:
-            raise ConfigError("run.spill_dir: not available yet; leave it out")
         if self.incremental:
             raise ConfigError("run.incremental: not available yet")
 

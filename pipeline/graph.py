@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 
 from pipeline.commit import Commit, add_counts, check_dead_letters
-from pipeline.job import Job, begin_attempt, describe, prepare
+from pipeline.job import Job, begin_attempt, describe, prepare, spill_folder
 from transforms.bucket import BucketByLength
 from transforms.dead_letters import WriteDeadLetters, count_reasons
 from transforms.read import ReadCorpus
@@ -38,13 +38,14 @@ def build(pipeline: beam.Pipeline, config: Config) -> Any:
     return build_job(pipeline, prepare(config))
 
 
-def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = None) -> Any:
+def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = None, *, shared_disk: bool = False) -> Any:
     """Adds a prepared job to a pipeline: see `build`.
 
     Args:
         pipeline: The pipeline.
         job: The job; its attempt is begun here.
         progress: Where workers note how far they are.
+        shared_disk: Whether all workers see the launcher's disk, for run.shuffle: auto.
 
     Returns:
         A PCollection with the manifest.
@@ -77,7 +78,9 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
         lambda sums, _: check_dead_letters(sums, limit, folder), AsIter(buried)
     ).with_output_types(Counts)
 
-    shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress)
+    shards = dealt | "WriteShards" >> WriteShards(
+        config.write, shape, AsSingleton(gate), progress, spill_folder(job, shared_disk=shared_disk)
+    )
     # {files, counts}
     commit = beam.ParDo(Commit(describe(job), job), AsSingleton(gate), AsIter(shards), AsIter(buried))
     # On one element of its own, so that it runs for no rows too.

@@ -210,6 +210,24 @@ def begin_attempt(job: Job) -> Config:
     )
 
 
+def spill_folder(job: Job, *, shared_disk: bool) -> str | None:
+    """Says where rows go on their way to their shards.
+
+    Args:
+        job: The job.
+        shared_disk: Whether all workers see the launcher's disk.
+
+    Returns:
+        A folder of this attempt alone; None where the runner carries the rows.
+    """
+    running = job.config.run
+    if running.shuffle == "runner" or (running.shuffle == "auto" and not shared_disk):
+        return None
+    if running.spill_dir is None:
+        return f"{job.scratch_folder}/spill"
+    return f"{running.spill_dir.rstrip('/')}/oblong-{job.run_id}-{job.attempt}"
+
+
 def resolved(job: Job) -> dict[str, Any]:
     """The configuration as the manifest has it, with what was null or auto filled in."""
     structs = msgspec.structs

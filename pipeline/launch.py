@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import apache_beam as beam
 
 from pipeline.graph import build_job
-from pipeline.job import Job, next_free, prepare, versions
+from pipeline.job import Job, next_free, prepare, spill_folder, versions
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.progress import show_progress
 from pipeline.runners import check_options
 from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.readers import detect
 from transforms.files import exists
 from transforms.progress import Progress
 
@@ -79,21 +81,48 @@ def run_job(
         return _already_done(job)
     for note in job.notes:
         (say or _silent)(note)
+    spills = spill_folder(job, shared_disk=runner.local)
+    if spills is not None:
+        check_room(job, spills)
     with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
         progress = Progress(folder) if runner.local else None
         try:
             with show_progress(progress, job.corpus.bytes):
                 pipeline = beam.Pipeline(options=known)
-                build_job(pipeline, job, progress)
+                build_job(pipeline, job, progress, shared_disk=runner.local)
                 pipeline.run().wait_until_finish()
         except Exception as error:
             raise explain(error) from error
         finally:
-            shutil.rmtree(job.scratch_folder, ignore_errors=True)
+            for left in filter(None, (job.scratch_folder, spills)):
+                shutil.rmtree(left, ignore_errors=True)
     manifest = read_manifest(job.run_folder)
     if manifest["attempt"] != job.attempt:
         return Outcome(manifest, job.run_folder, "already done", ("another attempt at this run was faster",))
     return Outcome(manifest, job.run_folder, "done", job.notes)
+
+
+def check_room(job: Job, spills: str) -> None:
+    """Checks that the rows on their way to their shards will find room.
+
+    Args:
+        job: The job.
+        spills: Where they go.
+
+    Raises:
+        ConfigError: The disk is too full.
+    """
+    folder = next(parent for parent in (Path(spills), *Path(spills).absolute().parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    # Four bytes an id, some four bytes of text a token; compressed text grows about fourfold.
+    needed = sum(
+        file.bytes * (4 if detect(file.path, job.config.read.format).codec else 1) for file in job.corpus.files
+    )
+    if free < needed:
+        raise ConfigError(
+            f"run.spill_dir: {folder} has {free:,} bytes free, and rows on their way to their shards take about "
+            f"{needed:,}; name a folder on another disk"
+        )
 
 
 def _silent(note: str) -> None:

@@ -42,7 +42,6 @@ def test_other_spellings_are_those_that_are_accepted():
 
 def test_what_cannot_be_had_yet_is_really_refused():
     from pipeline.cli import LATER
-    from pipeline.config import LATER as SHUFFLES
     from pipeline.config import load_config
     from transforms.arrays.errors import ConfigError
 

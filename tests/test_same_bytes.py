@@ -74,6 +74,19 @@ def test_two_threads(world, expected, tmp_path):
     assert files_of(tmp_path) == expected
 
 
+@pytest.mark.parametrize("shuffle", ["runner", "files"])
+def test_either_shuffle(world, expected, tmp_path, shuffle):
+    assert oblong(*arguments(world, tmp_path / "out", run__shuffle=shuffle, read__split_bytes=3000)).code == 0
+    assert files_of(tmp_path / "out") == expected
+
+
+def test_spills_elsewhere_are_gone_when_the_job_has_ended(world, expected, tmp_path):
+    spill_dir = tmp_path / "spills"
+    assert oblong(*arguments(world, tmp_path / "out", run__spill_dir=str(spill_dir))).code == 0
+    assert files_of(tmp_path / "out") == expected
+    assert list(spill_dir.iterdir()) == []
+
+
 def spawn(some, seed):
     environment = os.environ | {"PYTHONHASHSEED": str(seed)}
     done = subprocess.run([sys.executable, "-m", "pipeline", *some], env=environment, capture_output=True, text=True)

@@ -14,6 +14,7 @@ from transforms.arrays.formats import FORMATS, Writing
 from transforms.arrays.shape import Shape
 from transforms.arrays.shards import Group, Shard, is_padded, keyed, pad_shard, regroup
 from transforms.files import publish
+from transforms.shuffle import GroupShards, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,12 +37,19 @@ class WriteShards(beam.PTransform):
         shape: How batches are made.
         gate: A singleton side input to wait for before anything is written; None for nothing.
         progress: Where to note what has been written; None for nowhere.
+        spill_dir: For rows on their way: see `GroupShards`.
     """
 
     def __init__(
-        self, writing: Writing, shape: Shape, gate: Any | None = None, progress: Progress | None = None
+        self,
+        writing: Writing,
+        shape: Shape,
+        gate: Any | None = None,
+        progress: Progress | None = None,
+        spill_dir: str | None = None,
     ) -> None:
         super().__init__()
+        self._spill_dir = spill_dir
         self._writing = writing
         self._shape = shape
         self._gate = gate
@@ -50,7 +58,7 @@ class WriteShards(beam.PTransform):
     def expand(self, rows: Any) -> Any:
         """Groups the rows of each shard and writes it."""
         dealt = rows | "Key" >> beam.ParDo(keyed, self._shape).with_output_types(tuple[str, pa.RecordBatch])
-        grouped = dealt | "GroupByShard" >> beam.GroupByKey()
+        grouped = dealt | GroupShards(self._spill_dir)
         waits = [] if self._gate is None else [self._gate]
         write = beam.ParDo(_Write(self._writing, self._shape, self._progress), *waits)
         return grouped | "Write" >> write.with_output_types(FileRecord)
@@ -65,7 +73,7 @@ class _Write(beam.DoFn):
     def process(self, shard: tuple[str, Iterable[Any]], gate: object = None) -> Iterator[FileRecord]:
         """Writes one shard in every format."""
         stem, parts = shard
-        batches = list(parts)
+        batches = load(parts)
         bucket = Shard.parse(stem).bucket
         if is_padded(batches[0]):
             groups = regroup(batches, self._shape.layout.rows[self._shape.layout.index(bucket)])

@@ -200,12 +200,12 @@ class Cutter:
 
     def __init__(self, tokenizer: Tokenizer, family: Family) -> None:
         self._tokenizer = tokenizer
-        self._family = family
         self.classes = ascii_classes()
         self.safe = np.zeros(CLASSES * CLASSES, bool)
         for before, after in family.pairs:
             self.safe[before * CLASSES + after] = True
         self._known = np.zeros(0x110000, np.uint8)  # by code point: 0 not asked yet, else its class + 1
+        self._after = [(after, self._ids(after)) for after in family.after]
         self._keep_added_tokens_whole()
         self._ask_ascii()
 
@@ -247,7 +247,7 @@ class Cutter:
             return False  # a run of blanks can be one token, however long
         for before in BEFORE:
             head = self._ids(before + character)
-            if any(self._ids(before + character + after) != head + self._ids(after) for after in self._family.after):
+            if any(self._ids(before + character + after) != head + ids for after, ids in self._after):
                 return False
         return True
 
