@@ -96,7 +96,9 @@ def _add_run(commands: Any) -> None:
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one key; repeatable"
     )
     for option, key in SHORT.items():
-        run.add_argument(f"--{option}", metavar=option.upper(), help=f"short for --set {key}=...")
+        more: dict[str, Any] = {"action": "append"} if option == "input" else {}
+        text = f"short for --set {key}=...{'; repeatable' if more else ''}"
+        run.add_argument(f"--{option}", metavar=option.upper(), help=text, **more)
     run.add_argument("--force", action="store_true", help="make a new run where the same is committed already")
 
 

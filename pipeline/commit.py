@@ -60,8 +60,7 @@ class Commit(beam.DoFn):
 
     Args:
         described: Of the manifest, what was known before.
-        folders: The run's folder, the attempt's, and the one for scratch.
-        limit: `run.max_dead_letters`.
+        job: For its folders and its limit on dead letters.
     """
 
     def __init__(self, described: Manifest, job: Job) -> None:

@@ -228,7 +228,7 @@ def _check_keys(tree: dict[str, Any]) -> None:
 
 def _for_people(message: str, tree: dict[str, Any]) -> str:
     """Turns msgspec's message, such as "Expected `int`, got `str` - at `$.batch.rows`", round."""
-    problem, _, place = message.partition(" - at `$.")
+    problem, _, place = message.replace(" - at key in `$.", " as a key - at `$.").partition(" - at `$.")
     path = ""
     value: Any = tree
     for key in re.findall(r"\[\.\.\.\]|[^.\[\]]+", place.rstrip("`")):

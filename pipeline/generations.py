@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from pipeline.manifest import MANIFEST, read_manifest
 from transforms.arrays.errors import ConfigError, JobError, OblongError
 
+SPILLS = "spills_to"  # a file in an attempt's scratch folder
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -108,6 +110,7 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
             found.append(_leftover(folder, "committed, but not among the last kept"))
             continue
         if not (folder / MANIFEST).exists():
+            found += _spilled(sorted(folder.iterdir()))
             found.append(_leftover(folder, "no attempt at it was committed"))
             continue
         try:
@@ -115,8 +118,32 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
         others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != kept)
+        found += _spilled(others)
         found += [_leftover(attempt, "an attempt that was not committed") for attempt in others]
     return [leftover for leftover in found if leftover.seconds >= older_than]
+
+
+def note_spills(scratch: str, spills: str) -> None:
+    """Notes where an attempt spills rows, so that they are found if it is killed.
+
+    Args:
+        scratch: The attempt's scratch folder.
+        spills: The folder it spills to, named after the attempt.
+    """
+    Path(scratch).mkdir(parents=True, exist_ok=True)
+    (Path(scratch) / SPILLS).write_text(spills)
+
+
+def _spilled(attempts: list[Path]) -> list[Leftover]:
+    """Finds what attempts have spilled outside the output; only folders that are named after them."""
+    found = []
+    for attempt in attempts:
+        with suppress(OSError):
+            spills = Path((attempt / SPILLS).read_text())
+            elsewhere = attempt not in spills.parents and spills.name.endswith(attempt.name.removesuffix(".tmp"))
+            if elsewhere and spills.is_dir():
+                found.append(_leftover(spills, "rows spilled by an attempt that was not committed"))
+    return found
 
 
 def _leftover(folder: Path, why: str) -> Leftover:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -35,7 +36,10 @@ def build(pipeline: beam.Pipeline, config: Config) -> Any:
     Raises:
         ConfigError: The configuration does not fit its inputs or its tokenizer.
     """
-    return build_job(pipeline, prepare(config))
+    job = prepare(config)
+    for note in job.notes:
+        logging.getLogger("oblong").warning(note)
+    return build_job(pipeline, job)
 
 
 def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = None, *, shared_disk: bool = False) -> Any:
@@ -50,7 +54,9 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
     Returns:
         A PCollection with the manifest.
     """
-    config, shape = begin_attempt(job), job.shape
+    described = describe(job)
+    spills = spill_folder(job, shared_disk=shared_disk)
+    config, shape = begin_attempt(job, spills), job.shape
     texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
     unneeded = [text for text in texts if text not in job.corpus.kept]
 
@@ -78,10 +84,8 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
         lambda sums, _: check_dead_letters(sums, limit, folder), AsIter(buried)
     ).with_output_types(Counts)
 
-    shards = dealt | "WriteShards" >> WriteShards(
-        config.write, shape, AsSingleton(gate), progress, spill_folder(job, shared_disk=shared_disk)
-    )
+    shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress, spills)
     # {files, counts}
-    commit = beam.ParDo(Commit(describe(job), job), AsSingleton(gate), AsIter(shards), AsIter(buried))
+    commit = beam.ParDo(Commit(described, job), AsSingleton(gate), AsIter(shards), AsIter(buried))
     # On one element of its own, so that it runs for no rows too.
     return pipeline | "Once" >> beam.Create([None]) | "Commit" >> commit.with_output_types(dict[str, Any])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pipeline.generations import note_spills
 from pipeline.manifest import MANIFEST, canonical
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
@@ -183,11 +184,12 @@ def next_free(job: Job) -> Job:
     return fresh
 
 
-def begin_attempt(job: Job) -> Config:
+def begin_attempt(job: Job, spills: str | None = None) -> Config:
     """Puts the tokenizer as used into the attempt's folder, where workers read it.
 
     Args:
         job: The job.
+        spills: Where the attempt spills rows, noted so that they are found if it is killed.
 
     Returns:
         The configuration with paths as workers are to use them.
@@ -200,6 +202,8 @@ def begin_attempt(job: Job) -> Config:
         write_bytes(f"{folder}/{TOKENIZER}", job.files.tokenizer_json)
         if job.files.config_json is not None:
             write_bytes(f"{folder}/{CONFIG}", job.files.config_json)
+        if spills is not None:
+            note_spills(job.scratch_folder, spills)
     except OSError as error:
         raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
     structs = msgspec.structs
@@ -246,8 +250,6 @@ def resolved(job: Job) -> dict[str, Any]:
         split=dict(job.shape.splits),
     )
     sections: dict[str, Any] = msgspec.to_builtins(config)
-    if job.config.batch.tokens is None:
-        sections["batch"]["rows"] = job.shape.layout.rows[0]
     return sections
 
 

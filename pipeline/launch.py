@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions
 
 from pipeline.graph import build_job
 from pipeline.job import Job, next_free, prepare, spill_folder, versions
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.progress import show_progress
+from pipeline.quiet import quiet_workers, what_was_hidden
 from pipeline.runners import check_options
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.readers import detect
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeline.config import Config
+
+
+LOGGER = logging.getLogger("oblong")
 
 
 class Outcome(NamedTuple):
@@ -68,7 +76,7 @@ def run_job(
         config: The configuration.
         options: Beam's, as flags.
         force: Whether to make a new run where the same is committed already.
-        say: Gets sentences for the user before the job starts.
+        say: Gets sentences for the user before the job starts; None to log them as warnings of "oblong".
 
     Returns:
         The outcome.
@@ -80,19 +88,24 @@ def run_job(
     elif exists(f"{job.run_folder}/{MANIFEST}"):
         return _already_done(job)
     for note in job.notes:
-        (say or _silent)(note)
+        (say or LOGGER.warning)(note)
     spills = spill_folder(job, shared_disk=runner.local)
     if spills is not None:
         check_room(job, spills)
     with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
         progress = Progress(folder) if runner.local else None
+        in_memory = known.view_as(DirectOptions).direct_running_mode == "in_memory"
+        hide = runner.local and not in_memory and os.environ.get("OBLONG_DEBUG") is None
         try:
-            with show_progress(progress, job.corpus.bytes):
-                pipeline = beam.Pipeline(options=known)
-                build_job(pipeline, job, progress, shared_disk=runner.local)
+            pipeline = beam.Pipeline(options=known)
+            build_job(pipeline, job, progress, shared_disk=runner.local)
+            with quiet_workers(folder, hide=hide) as shown, show_progress(progress, job.corpus.bytes, shown):
                 pipeline.run().wait_until_finish()
         except Exception as error:
-            raise explain(error) from error
+            explained = explain(error)
+            if explained is error:
+                sys.stderr.write(what_was_hidden(folder))
+            raise explained from error
         finally:
             for left in filter(None, (job.scratch_folder, spills)):
                 shutil.rmtree(left, ignore_errors=True)
@@ -123,10 +136,6 @@ def check_room(job: Job, spills: str) -> None:
             f"run.spill_dir: {folder} has {free:,} bytes free, and rows on their way to their shards take about "
             f"{needed:,}; name a folder on another disk"
         )
-
-
-def _silent(note: str) -> None:
-    """Says nothing."""
 
 
 def _already_done(job: Job) -> Outcome:

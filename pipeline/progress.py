@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,17 +19,21 @@ SECONDS = 0.25  # between two looks at what the workers have noted
 
 
 @contextmanager
-def show_progress(notes: transforms.progress.Progress | None, total_bytes: int) -> Iterator[None]:
+def show_progress(
+    notes: transforms.progress.Progress | None, total_bytes: int, stream: TextIO | None = None
+) -> Iterator[None]:
     """Shows how far a job is while the block runs.
 
     Args:
         notes: Where workers note how far they are; None where they cannot.
         total_bytes: Of all inputs.
+        stream: Where the line goes; None for stderr.
 
     Yields:
         Once.
     """
-    if notes is None or not sys.stderr.isatty():
+    shown = stream or sys.stderr
+    if notes is None or not shown.isatty():
         yield
         return
     columns = (
@@ -39,7 +43,7 @@ def show_progress(notes: transforms.progress.Progress | None, total_bytes: int) 
         TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+    with Progress(*columns, console=Console(file=shown), transient=True) as display:
         task = display.add_task("Reading", total=total_bytes, rows="")
         stop = threading.Event()
         thread = threading.Thread(target=_watch, args=(notes, display, task, stop), daemon=True)

@@ -124,12 +124,14 @@ def _parse(flags: Iterable[str], prefix: str = "--") -> argparse.Namespace:
         if not name.startswith("--"):
             raise ConfigError(f"{flag}: not understood; options are written --name=value")
         where = prefix + name.removeprefix("--")
+        if prefix == "--":
+            known += OWN_OPTIONS
         raise ConfigError(f"{where}: there is no such option; {_closest(name, known).replace('--', prefix)}")
     return argparse.Namespace(**vars(named))
 
 
 def _closest(name: str, known: list[str]) -> str:
-    hint = suggest(name, [*known, *OWN_OPTIONS])
+    hint = suggest(name, known)
     return hint if hint.startswith("did") else "see oblong run --help, and Beam's own options"
 
 

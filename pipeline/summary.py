@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """The console for results: stdout, never narrower than a table needs when it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 500, highlight=False)
 
 
 def bucket_rows(manifest: Manifest) -> list[dict[str, Any]]:

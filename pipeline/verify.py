@@ -63,7 +63,13 @@ def verify(run: str) -> Verdict:
         raise
     except OblongError as error:
         return Verdict(0, 0, [str(error)])
-    folder = folder_of(run)
+    try:
+        return _compare(folder_of(run), manifest)
+    except (KeyError, AttributeError, TypeError) as error:
+        return Verdict(0, 0, [f"manifest.json: it is no manifest of a run: {type(error).__name__} {error}"])
+
+
+def _compare(folder: str, manifest: Manifest) -> Verdict:
     problems = [*_strangers(folder, manifest), *_tokenizer(folder, manifest), *_sums(manifest)]
     rows = 0
     for file in (*manifest["files"], *manifest["dead_letters"]):
@@ -143,7 +149,7 @@ def _contents(folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[in
             rows = sum(1 for line in read_bytes(f"{folder}/{file['path']}").splitlines() if json.loads(line))
             return rows, [] if rows == file["rows"] else [f"has {rows} rows, expected {file['rows']}"]
         return _shard(folder, file, manifest)
-    except (OblongError, ValueError) as error:
+    except (OblongError, ValueError, KeyError, AttributeError, TypeError) as error:
         return 0, [str(error)]
 
 

@@ -19,7 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 from tests.bert_in_numpy import Bert
 from tests.conftest import SENTENCES, TokenizerFolder
 from transforms.arrays.bucket import Batching, Bucketing
-from transforms.arrays.engines import make_engine
+from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import pad_token_id, read_facts
 from transforms.arrays.identity import row_ids
@@ -79,7 +79,7 @@ def run(folder: TokenizerFolder, texts: list[str], pairs: list[str] | None, conf
     if pairs is not None:
         columns["text_pair"] = pa.array(pairs, pa.string())
     names = [name for name in columns if name != "row_id"]
-    encoded, failures = tokenize(pa.RecordBatch.from_pydict(columns), make_engine(tokenizer), names)
+    encoded, failures = tokenize(pa.RecordBatch.from_pydict(columns), choose_engine(tokenizer).engine, names)
     assert failures.num_rows == 0
     dead: dict[int, str] = {}
     shards: dict[str, list[Any]] = {}

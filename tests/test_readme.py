@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import msgspec
@@ -42,6 +43,7 @@ def test_other_spellings_are_those_that_are_accepted():
 
 def test_what_cannot_be_had_yet_is_really_refused():
     from pipeline.cli import LATER
+    from pipeline.config import LATER as SHUFFLES
     from pipeline.config import load_config
     from transforms.arrays.errors import ConfigError
 
@@ -59,5 +61,5 @@ def test_what_cannot_be_had_yet_is_really_refused():
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__name__)
 def test_docstring_lists_every_field_in_order(spec):
-    attributes = (spec.__doc__ or "").partition("    Attributes:\n")[2]
-    assert tuple(re.findall(r"^ {8}(\w+): ", attributes, re.MULTILINE)) == spec.__struct_fields__
+    attributes = inspect.cleandoc(spec.__doc__ or "").partition("\nAttributes:\n")[2]  # Python 3.13 keeps it clean
+    assert tuple(re.findall(r"^ {4}(\w+): ", attributes, re.MULTILINE)) == spec.__struct_fields__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -113,16 +113,11 @@ def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
         The stream to write to.
     """
     make_folder(path.rsplit("/", 1)[0])
-    make_folder(scratch)
-    own = f"{scratch}/{uuid.uuid4().hex}"
-    try:
-        with Path(own).open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(own).replace(path)
-    finally:
-        Path(own).unlink(missing_ok=True)
+    with _scratch_file(scratch) as (own, stream):
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+        own.replace(path)
 
 
 def create_once(path: str, data: bytes, scratch: str) -> bool:
@@ -137,19 +132,37 @@ def create_once(path: str, data: bytes, scratch: str) -> bool:
         Whether this call wrote it; False where there is one already.
     """
     make_folder(path.rsplit("/", 1)[0])
-    make_folder(scratch)
-    own = Path(scratch) / uuid.uuid4().hex
+    with _scratch_file(scratch) as (own, stream):
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def _scratch_file(folder: str) -> Iterator[tuple[Path, BinaryIO]]:
+    """Opens a file that nobody else has; it is gone afterwards, and the folder with the last of them."""
+    own = Path(folder) / uuid.uuid4().hex
     try:
-        with own.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(own, path)
-    except FileExistsError:
-        return False
+        with _open_in_made_folder(own) as stream:
+            yield own, stream
     finally:
         own.unlink(missing_ok=True)
-    return True
+        with suppress(OSError):
+            own.parent.rmdir()
+
+
+def _open_in_made_folder(path: Path) -> BinaryIO:
+    """Opens a file for writing; another worker may remove its folder while that is empty."""
+    for _ in range(100):
+        make_folder(str(path.parent))
+        with suppress(FileNotFoundError):
+            return path.open("wb")
+    raise JobError(f"write.path: {path.parent} vanishes as soon as it is made")
 
 
 def size(path: str) -> int | None:

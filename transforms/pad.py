@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
 from transforms.arrays.shape import Shape
-from transforms.arrays.shards import Shard, keyed, mark, pad_shard
+from transforms.arrays.shards import Shard, keyed, pad_shard, split_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +48,5 @@ class _Pad(beam.DoFn):
         rows = self._shape.layout.rows[self._shape.layout.index(bucket)]
         number = 0
         for group in pad_shard(list(parts), bucket, self._shape):
-            for start in range(0, group.columns.num_rows, rows):
-                yield mark(group.columns.slice(start, rows), stem, number)
-                number += 1
+            yield from split_batches(group, stem, rows, number)
+            number += -(-group.columns.num_rows // rows)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from transforms.arrays.adopt import with_identity
 from transforms.arrays.dead_letters import DeadLetters, add_rows
 from transforms.arrays.engines import Engine, Tokenization, choose_engine, encode_or_bisect
+from transforms.arrays.errors import JobError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.arrays.guard import Guard
 from transforms.step import Step, counts, dead
@@ -74,8 +75,11 @@ def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any
     Returns:
         The batch with `input_ids`, without the rows that cannot be encoded; and these as dead letters.
     """
-    batch = with_identity(batch)
+    for text in texts:
+        if text not in batch.schema.names:
+            raise JobError(f"Tokenize: there is no column {text!r}; the batch has {', '.join(batch.schema.names)}")
     letters = DeadLetters()
+    batch = _without_nulls(with_identity(batch), texts, letters)
     good = np.ones(batch.num_rows, bool)
     encoded = []
     for text in texts:
@@ -88,3 +92,15 @@ def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any
     names = ["text", "text_pair"][: len(encoded)]
     rows = batch.append_column("input_ids", pa.StructArray.from_arrays(encoded, names))
     return (rows if good.all() else rows.filter(pa.array(good))), letters.to_batch()
+
+
+def _without_nulls(batch: Any, texts: Sequence[str], letters: DeadLetters) -> Any:
+    """Takes rows without a text out, which only batches from elsewhere have."""
+    if not any(batch.column(text).null_count for text in texts):
+        return batch
+    good = np.ones(batch.num_rows, bool)
+    for text in texts:
+        null = batch.column(text).is_null().to_numpy(zero_copy_only=False)
+        add_rows(letters, "null_text", batch, np.flatnonzero(null & good), f"{text} is null")
+        good &= ~null
+    return batch.filter(pa.array(good))

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
@@ -112,10 +113,10 @@ def write_shard(stem: str, groups: Iterable[Group], writing: Writing, shape: Sha
                 writer.write(group.columns)
             fixed = fixed if fixed is not None and (group.widths == fixed).all() else None
             totals["rows_written"] += len(group.widths)
-            totals["tokens"] += group.tokens
-            totals["padding"] += int(group.widths.sum()) - group.tokens
-            totals["rows_truncated"] += group.truncated
-            totals["tokens_dropped"] += group.dropped
+            totals["tokens"] += int(group.lengths.sum())
+            totals["padding"] += int(group.widths.sum() - group.lengths.sum())
+            totals["rows_truncated"] += int(np.count_nonzero(group.dropped))
+            totals["tokens_dropped"] += int(group.dropped.sum())
         for _, _, writer in writers.values():
             writer.close()
     per_batch = shape.layout.rows[bucket]

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.runs import KEEP, oblong, set_flags, some_rows, write_jsonl, write_tokenizer
+from tests.runs import KEEP, Said, oblong, set_flags, some_rows, write_jsonl, write_tokenizer
 
 COLUMNS = ["input_ids", "attention_mask", "token_type_ids", "special_tokens_mask", "length", "row_id"]
 
@@ -46,6 +48,34 @@ UNPADDED = {
     "write.columns": COLUMNS,
     "write.formats": ["parquet", "tfrecord"],
 }
+
+
+# A module with everything that the demo makes rows of.
+SHAPES = '''"""Shapes."""
+import math
+
+class Square:
+    """A square."""
+
+    def area(self, unit: str = "\\u20ac\\ud800") -> float:
+        """Area in \\ud800."""
+        def square(x):
+            # no root
+            y = x * x
+            return y
+        return square(self.side)
+
+    def area(self): pass
+
+if math.pi > 3:
+    async def spin(*, by=1):
+        """Spins."""
+\f
+def name(): return 1
+
+def undocumented(x):
+    return x
+'''
 
 
 class Run(NamedTuple):
@@ -127,3 +157,58 @@ def unpadded(committed: Any) -> Run:
     """Neither truncated nor padded."""
     run: Run = committed(UNPADDED)
     return run
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus in several formats, tokenizers that work and that do not, and a place for output."""
+    folder = tmp_path_factory.mktemp("world")
+    write_tokenizer(folder / "tok")
+    write_tokenizer(folder / "nopad", pad_token=None)
+    write_tokenizer(folder / "disagrees", add_bos_token=True, bos_token="[UNK]")
+    write_jsonl(folder / "a.jsonl", some_rows(5))
+    write_jsonl(folder / "deep" / "b.jsonl", some_rows(5))
+    (folder / "a.csv").write_text("text,label\nw1,1\n")
+    (folder / "a.tsv").write_text("text\tlabel\nw1\t1\n")
+    (folder / "a.txt").write_text("w1 w2\n")
+    (folder / "a.unknown").write_text("w1 w2\n")
+    pq.write_table(pa.table({"text": ["w1"], "nested": [[1]], "number": [1]}), folder / "a.parquet")
+    (folder / "bad").mkdir()
+    (folder / "bad" / "tokenizer.json").write_text("{")
+    (folder / "empty").mkdir()
+    (folder / "vocab").mkdir()
+    (folder / "vocab" / "vocab.txt").write_text("[PAD]\n")
+    (folder / "config.yaml").write_text("truncate: {max_lenght: 9}\n")
+    (folder / "list.yaml").write_text("- read\n")
+    (folder / "file").write_text("a file")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def done(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], Said]:
+    """A run that the short options made, no file given."""
+    out = tmp_path_factory.mktemp("done")
+    short = [f"--input={world}/*.jsonl", f"--tokenizer={world}/tok", f"--output={out}", "--run_id=first"]
+    return out, short, oblong("run", *short)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A standard library of a few modules."""
+    files = {
+        "shapes.py": SHAPES,
+        "pack/__init__.py": '"""Pack."""\n',
+        "pack/inner.py": '"""In."""\ndef f():\n    """F."""\n',
+        "pack/test/test_f.py": '"""Test."""\n',
+        "site-packages/other.py": '"""Other."""\n',
+        "config-3.11/tool.py": '"""Tool."""\n',
+        "broken.py": '"""Broken."""\ndef (\n',
+        "escape.py": '"""A \\d."""\n',
+    }
+    root = tmp_path / "library"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    (root / "latin.py").write_bytes("# coding: latin-1\n'''Café.'''\n".encode("latin-1"))
+    (root / "nonsense.py").write_bytes(b"'''\xff'''\n")
+    return root

@@ -47,7 +47,7 @@ def test_manifest_names_files_from_the_runs_folder_in_order(commit, tmp_path):
     ]
     assert manifest["dead_letters"] == [{**LETTERS[0], "path": f"attempt-1/{LETTERS[0]['path']}"}]
     assert (manifest["format_version"], manifest["totals"]["tokens"], manifest["totals"]["rows_written"]) == (1, 11, 3)
-    assert list((tmp_path / "run" / "attempt-1.tmp").iterdir()) == []
+    assert not (tmp_path / "run" / "attempt-1.tmp").exists()
 
 
 def test_own_manifest_is_success(commit, tmp_path):

@@ -32,7 +32,7 @@ DEFAULTS = {
     },
     "bucket": {"boundaries": "doubling"},
     "pad": {"to": "longest", "length": None, "multiple_of": None, "side": None, "token": None},
-    "batch": {"rows": None, "tokens": None, "drop_remainder": False, "max_bytes": 268435456},
+    "batch": {"rows": 64, "tokens": None, "drop_remainder": False, "max_bytes": 268435456},
     "write": {"path": "out", "formats": ["parquet"], "columns": "auto", "shards": "auto", "compression": "auto"},
     "split": {},
     "run": {
@@ -337,7 +337,7 @@ def test_codec_that_a_format_does_not_have_is_named():
 
 
 def test_two_ways_of_giving_a_batch_size_are_refused():
-    assert refusal({"batch": {"rows": 1, "tokens": 9}}) == "batch.tokens: given beside batch.rows; give one of them"
+    assert refusal({"batch": {"rows": 1, "tokens": 9}}) == "batch.tokens: given beside batch.rows 1; give one of them"
 
 
 @pytest.mark.parametrize("keep", [["length"], {"row_id": "string"}, ["label", "input_ids"], ["attention_mask"]])

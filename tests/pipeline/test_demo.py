@@ -11,56 +11,7 @@ import yaml
 from tokenizers import Tokenizer
 
 from pipeline.demo import SPECIALS, make_demo, train
-from pipeline.demo_corpus import stdlib_rows
 from transforms.arrays.errors import ConfigError
-
-SHAPES = '''"""Shapes."""
-import math
-
-class Square:
-    """A square."""
-
-    def area(self, unit: str = "\\u20ac\\ud800") -> float:
-        """Area in \\ud800."""
-        def square(x):
-            # no root
-            y = x * x
-            return y
-        return square(self.side)
-
-    def area(self): pass
-
-if math.pi > 3:
-    async def spin(*, by=1):
-        """Spins."""
-\f
-def name(): return 1
-
-def undocumented(x):
-    return x
-'''
-
-
-@pytest.fixture
-def library(tmp_path):
-    """A standard library of a few modules."""
-    files = {
-        "shapes.py": SHAPES,
-        "pack/__init__.py": '"""Pack."""\n',
-        "pack/inner.py": '"""In."""\ndef f():\n    """F."""\n',
-        "pack/test/test_f.py": '"""Test."""\n',
-        "site-packages/other.py": '"""Other."""\n',
-        "config-3.11/tool.py": '"""Tool."""\n',
-        "broken.py": '"""Broken."""\ndef (\n',
-        "escape.py": '"""A \\d."""\n',
-    }
-    root = tmp_path / "library"
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, "utf-8")
-    (root / "latin.py").write_bytes("# coding: latin-1\n'''Café.'''\n".encode("latin-1"))
-    (root / "nonsense.py").write_bytes(b"'''\xff'''\n")
-    return root
 
 
 @pytest.fixture
@@ -107,41 +58,6 @@ def test_transformers_loads_the_same_tokenizer(small, tmp_path):
         assert found["token_type_ids"] == expected.type_ids
     assert [theirs.pad_token_id, theirs.unk_token_id, theirs.model_max_length] == [0, 1, 512]
     assert theirs.model_input_names == ["input_ids", "token_type_ids", "attention_mask"]
-
-
-def test_rows_of_a_library(library):
-    rows = {row["id"]: (row, documented) for row, documented in stdlib_rows(library)}
-    assert list(rows) == [
-        "escape",
-        "latin",
-        "pack",
-        "pack.inner",
-        "pack.inner.f",
-        "shapes",
-        "shapes.Square",
-        "shapes.Square.area",
-        "shapes.Square.area.square",
-        "shapes.spin",
-    ]
-    assert rows["pack.inner"][0]["text"] == "import pack.inner"
-    assert rows["latin"][0]["text_pair"] == "Café."
-    assert rows["shapes.Square"][0] == {
-        "id": "shapes.Square",
-        "text": "class Square",
-        "text_pair": "A square.",
-        "kind": "class",
-        "lines": 12,
-    }
-    area, documented = rows["shapes.Square.area"]
-    assert area["text"] == "def area(self, unit: str='€\\ud800') -> float"
-    assert (area["text_pair"], area["kind"], area["lines"], documented) == ("Area in ?.", "method", 7, True)
-    square, documented = rows["shapes.Square.area.square"]
-    assert (square["text_pair"], square["kind"], documented) == (
-        "# no root\ny = x * x\nreturn y",
-        "function",
-        False,
-    )
-    assert rows["shapes.spin"][0]["text"] == "async def spin(*, by=1)"
 
 
 TRAIN = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.generations import delete, find_leftovers, list_runs, parse_age
+from pipeline.generations import delete, find_leftovers, list_runs, note_spills, parse_age
 from tests.runs import contents, oblong, reseal
 
 DAY = 86400
@@ -147,3 +147,23 @@ def test_empty_data_set_has_no_runs(tmp_path):
     assert list_runs(str(tmp_path)) == []
     assert find_leftovers(str(tmp_path), 0, 1) == []
     assert oblong("gc", tmp_path).out.splitlines()[-1] == "0 folders, 0 bytes to be removed with --delete"
+
+
+def test_rows_spilled_elsewhere_by_a_killed_attempt_are_found_and_nothing_that_is_not_its_own(tmp_path):
+    scratch = tmp_path / "out" / "runs" / "r" / "attempt-1.tmp"
+    spills, other = tmp_path / "fast" / "oblong-r-attempt-1", tmp_path / "fast" / "mine"
+    for folder in (spills, other):
+        folder.mkdir(parents=True)
+        (folder / "a.arrow").write_bytes(b"x" * 10)
+    note_spills(str(scratch), str(spills))
+    found = find_leftovers(str(tmp_path / "out"), 0)
+    assert [(one.path, one.why) for one in found] == [
+        (str(spills), "rows spilled by an attempt that was not committed"),
+        (str(scratch.parent), "no attempt at it was committed"),
+    ]
+    note_spills(str(scratch), str(other))
+    assert [one.path for one in find_leftovers(str(tmp_path / "out"), 0)] == [str(scratch.parent)]
+    note_spills(str(scratch), str(spills))
+    delete(find_leftovers(str(tmp_path / "out"), 0))
+    assert not spills.exists()
+    assert other.exists()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SMALLEST_EDGE = 32
 LARGEST_EDGE = 32768  # where no maximum length is known
 
+ROWS = 64  # of a batch, unless something else is said
+
 ALL, OVER = "all", "over"  # labels of the one bucket without an edge, and of rows above the last edge
 
 
@@ -53,21 +55,21 @@ class Batching(Spec, frozen=True):
     """How many rows make a batch: the section `batch`.
 
     Attributes:
-        rows: Rows of one batch; None (64) where `tokens` is given.
+        rows: Rows of one batch; None leaves it to `tokens`, or to 64.
         tokens: A budget instead: rows = tokens // the bucket's boundary.
         drop_remainder: Whether the last, smaller batch of a shard is left out.
         max_bytes: Of one padded batch; a row wider than its share is a dead letter.
     """
 
-    rows: int | None = None
+    rows: int | None = ROWS
     tokens: int | None = None
     drop_remainder: bool = False
     max_bytes: int = 268435456
 
     def __post_init__(self) -> None:
         """Refuses sizes below one, and both ways of giving a size at once."""
-        if self.rows is not None and self.tokens is not None:
-            raise ConfigError("batch.tokens: given beside batch.rows; give one of them")
+        if self.tokens is not None and self.rows not in (None, ROWS):
+            raise ConfigError(f"batch.tokens: given beside batch.rows {self.rows}; give one of them")
         at_least(self.rows, 1, "batch.rows")
         at_least(self.tokens, 1, "batch.tokens")
         at_least(self.max_bytes, 1, "batch.max_bytes")
@@ -232,7 +234,7 @@ def _rows_of_batches(
 ) -> tuple[int, ...]:
     """Rows of a batch for each edge, and for rows above the last."""
     if batching.tokens is None:
-        return (batching.rows or 64,) * (len(edges) + 1)
+        return (batching.rows or ROWS,) * (len(edges) + 1)
     if open_end and max_length is None:
         raise ConfigError(
             "batch.tokens: rows longer than the last boundary have no limit to count with; set "

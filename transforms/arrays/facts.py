@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from transforms.arrays.agreement import class_defaults, content_of, refuse_disagreement
+from transforms.arrays.agreement import SPECIAL_TOKENS, class_defaults, content_of, refuse_disagreement
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.template import Template, probe
 
@@ -144,7 +144,7 @@ def pad_token_id(tokenizer: Tokenizer, facts: TokenizerFacts, token: str | None)
         hint = f"; its vocabulary has {', '.join(found)}" if found else ""
         raise ConfigError(
             "pad.token: this tokenizer has no pad token; name a token of its vocabulary to pad with, "
-            f"e.g. --set pad.token='{found[0] if found else '<token>'}'{hint}"
+            f"e.g. --set 'pad.token=\"{found[0] if found else '<token>'}\"'{hint}"
         )
     index = tokenizer.token_to_id(name)
     if index is None:
@@ -162,7 +162,9 @@ def _load_config(config_json: bytes | None) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ConfigError("tokenize.tokenizer: tokenizer_config.json is not a JSON object")
     decoder = config.get("added_tokens_decoder") or {}
+    spelled = [config.get(key) for key in SPECIAL_TOKENS]
     well_formed = {
+        "special token": all(token is None or isinstance(token, str | dict) for token in spelled),
         "padding_side": config.get("padding_side") in (None, "right", "left"),
         "truncation_side": config.get("truncation_side") in (None, "right", "left"),
         "model_input_names": isinstance(config.get("model_input_names") or [], list),

@@ -89,7 +89,19 @@ def order(row_id: Any, seed: int) -> NDArray[np.int64]:
     Returns:
         Row numbers in their final order, int64 [rows].
     """
-    hashed = keys(row_id, seed, ORDER)
+    return sort_rows(keys(row_id, seed, ORDER), row_id)
+
+
+def sort_rows(hashed: NDArray[np.uint64], row_id: Any) -> NDArray[np.int64]:
+    """Sorts rows by their hashes, ties by their identity.
+
+    Args:
+        hashed: uint64 [rows].
+        row_id: A struct array of type `ROW_ID`, [rows].
+
+    Returns:
+        Row numbers in order, int64 [rows].
+    """
     by_hash = np.argsort(hashed, kind="stable")
     if not (np.diff(hashed[by_hash]) == 0).any():
         return by_hash

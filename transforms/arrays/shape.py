@@ -155,6 +155,11 @@ def choose_columns(columns: str | Sequence[str], facts: TokenizerFacts, notes: l
             names = ("input_ids", "attention_mask", *(("token_type_ids",) if facts.pair.has_types else ()))
         notes += [f"the model takes {name}, which is not made here" for name in names if name not in COLUMNS]
         columns = [name for name in names if name in COLUMNS]
+        if not columns:
+            raise ConfigError(
+                f"write.columns: the model takes {', '.join(names)}, of which none is made here; say what to write: "
+                f"write.columns: [{', '.join(COLUMNS)}]"
+            )
     names = (columns,) if isinstance(columns, str) else tuple(columns)
     for name in names:
         one_of(name, OUTPUT_COLUMNS, "write.columns")

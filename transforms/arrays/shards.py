@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ GROUP_CELLS = 4 << 20  # cells of a row group: enough to encode well, and a few 
 
 INTERNAL = ("row_id", "input_ids", "length")  # columns of rows on their way; all others are kept columns
 
-# Where in the schema of a padded batch stands which shard it is of, and the how-manieth batch of it.
-SHARD_KEY, BATCH_KEY = b"oblong.shard", b"oblong.batch"
+# Where in the schema of a padded batch stands which shard it is of, the how-manieth batch of it, and what a shard's
+# counts need to know of its rows.
+SHARD_KEY, BATCH_KEY, ROWS_KEY = b"oblong.shard", b"oblong.batch", b"oblong.rows"
 
 
 class Shard(NamedTuple):
@@ -98,16 +100,14 @@ class Group(NamedTuple):
     Attributes:
         columns: A RecordBatch: kept columns, then those of `Shape.columns`.
         widths: How wide each row is, int64 [rows].
-        tokens: Real tokens.
-        truncated: Rows that lost tokens.
-        dropped: Content tokens they lost.
+        lengths: How many real tokens each row has, int64 [rows].
+        dropped: How many content tokens each row lost, int64 [rows].
     """
 
     columns: Any
     widths: NDArray[np.int64]
-    tokens: int
-    truncated: int
-    dropped: int
+    lengths: NDArray[np.int64]
+    dropped: NDArray[np.int64]
 
 
 def pad_shard(parts: Sequence[Any], bucket: int | str, shape: Shape) -> Iterator[Group]:
@@ -165,9 +165,8 @@ def _pad_group(rows: Any, ids: Ragged, widths: NDArray[np.int64], shape: Shape) 
     return Group(
         columns=pa.RecordBatch.from_arrays([_whole(c) for c in columns.values()], names=list(columns)),
         widths=widths,
-        tokens=int(ids.offsets[-1]),
-        truncated=int(np.count_nonzero(dropped)),
-        dropped=int(dropped.sum()),
+        lengths=ids.lengths,
+        dropped=dropped,
     )
 
 
@@ -186,18 +185,23 @@ def _struct(rows: Any, name: str) -> Any:
     return _whole(rows.column(name))
 
 
-def mark(batch: Any, stem: str, number: int) -> Any:
-    """Notes in a padded batch's schema where it belongs.
+def split_batches(group: Group, stem: str, rows: int, first: int) -> Iterator[Any]:
+    """Cuts a group into its batches, and notes in the schema of each where it belongs.
 
     Args:
-        batch: A RecordBatch.
-        stem: Its shard's.
-        number: Its place among the shard's batches.
+        group: Whole batches.
+        stem: Their shard's.
+        rows: Of a batch.
+        first: How many batches of the shard came before.
 
-    Returns:
-        The same batch.
+    Yields:
+        A RecordBatch for each batch.
     """
-    return batch.replace_schema_metadata({SHARD_KEY: stem, BATCH_KEY: str(number)})
+    for number, start in enumerate(range(0, group.columns.num_rows, rows), first):
+        part = slice(start, start + rows)
+        numbers = {name: getattr(group, name)[part].tolist() for name in ("widths", "lengths", "dropped")}
+        place = {SHARD_KEY: stem, BATCH_KEY: str(number), ROWS_KEY: json.dumps(numbers)}
+        yield group.columns.slice(start, rows).replace_schema_metadata(place)
 
 
 def is_padded(batch: Any) -> bool:
@@ -231,17 +235,15 @@ def regroup(parts: Sequence[Any], rows_per_batch: int) -> Iterator[Group]:
         rows_per_batch: Of all but the last.
 
     Yields:
-        Groups of whole batches; what their rows lost before is not known here.
+        Groups of whole batches.
     """
     ordered = sorted(parts, key=lambda part: int(part.schema.metadata[BATCH_KEY]))
     table = pa.Table.from_batches([part.replace_schema_metadata(None) for part in ordered]).combine_chunks()
-    cells = {name: Ragged.from_arrow(table.column(name).chunk(0)) for name in table.column_names if name in COLUMNS}
-    first = next(iter(cells.values()), None)
-    widths = first.lengths if first is not None else np.zeros(table.num_rows, np.int64)
-    mask = cells.get("attention_mask")
+    noted = [json.loads(part.schema.metadata[ROWS_KEY]) for part in ordered]
+    widths, lengths, dropped = (
+        np.array([number for rows in noted for number in rows[name]], np.int64)
+        for name in ("widths", "lengths", "dropped")
+    )  # int64 [rows] each
     for start, stop in _group_edges(widths, rows_per_batch):
         batch = table.slice(start, stop - start).combine_chunks().to_batches()[0]
-        tokens = (
-            widths[start:stop].sum() if mask is None else mask.values[mask.offsets[start] : mask.offsets[stop]].sum()
-        )
-        yield Group(columns=batch, widths=widths[start:stop], tokens=int(tokens), truncated=0, dropped=0)
+        yield Group(batch, widths[start:stop], lengths[start:stop], dropped[start:stop])

@@ -109,27 +109,6 @@ def test_suffixes_say_how_a_file_is_compressed():
     assert [FORMATS["tfrecord"].suffix(codec) for codec in ("none", "gzip")] == [".tfrecord", ".tfrecord.gz"]
 
 
-def test_sink_counts_and_checksums_what_passes_through():
-    under = io.BytesIO()
-    sink = Checksummed(under)
-    assert sink.crc32c == "00000000"
-    assert [sink.write(part) for part in (b"ab", memoryview(b"cde"), bytearray(b""))] == [2, 3, 0]
-    sink.flush()
-    sink.close()
-    assert (sink.bytes, sink.crc32c, under.getvalue()) == (5, f"{google_crc32c.value(b'abcde'):08x}", b"abcde")
-    assert sink.closed
-    assert not under.closed
-
-
-def test_abandoned_sink_lets_nothing_through():
-    under = io.BytesIO()
-    sink = Checksummed(under)
-    sink.write(b"ab")
-    sink.abandon()
-    assert sink.write(b"cde") == 3
-    assert (sink.bytes, under.getvalue()) == (2, b"ab")
-
-
 def test_checksum_of_a_shard_is_that_of_its_bytes():
     under = io.BytesIO()
     sink = Checksummed(under)
