@@ -116,20 +116,7 @@ def prepare(config: Config) -> Job:
     tokenizer = plain_tokenizer(files.tokenizer_json)
     choice = choose_engine(tokenizer, config.tokenize.engine)
     pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None
-    shards = config.write.shards
-    shape = make_shape(
-        facts,
-        pad_id,
-        pair=config.read.text_pair is not None,
-        truncation=config.truncate,
-        bucketing=config.bucket,
-        batching=config.batch,
-        padding=config.pad,
-        columns=config.write.columns,
-        seed=config.run.seed,
-        shards=shards if isinstance(shards, int) else max(1, -(-corpus.bytes // SHARD_BYTES)),
-        splits=config.split,
-    )
+    shape = _shape(config, corpus, facts, pad_id)
     fingerprint = _fingerprint(config, corpus, facts, files)
     now = datetime.datetime.now(datetime.timezone.utc)
     return Job(
@@ -144,6 +131,23 @@ def prepare(config: Config) -> Job:
         run_id=config.run.id or fingerprint[:16],
         attempt=f"attempt-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
         created=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _shape(config: Config, corpus: Corpus, facts: TokenizerFacts, pad_id: int | None) -> Shape:
+    shards = config.write.shards
+    return make_shape(
+        facts,
+        pad_id,
+        pair=config.read.text_pair is not None,
+        truncation=config.truncate,
+        bucketing=config.bucket,
+        batching=config.batch,
+        padding=config.pad,
+        columns=config.write.columns,
+        seed=config.run.seed,
+        shards=shards if isinstance(shards, int) else max(1, -(-corpus.bytes // SHARD_BYTES)),
+        splits=config.split,
     )
 
 
