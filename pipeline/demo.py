@@ -142,7 +142,7 @@ def _make(root: Path) -> DemoFiles:
         path.mkdir(parents=True, exist_ok=True)
     if config.exists() and config.read_text("utf-8") != _config(root):
         config.replace(root / "config.yaml.bak")
-    config.write_text(_config(root), "utf-8")
+    _write(config, _config(root))
 
     library = Path(sysconfig.get_path("stdlib"))
     found = list(stdlib_rows(library))
@@ -154,7 +154,7 @@ def _make(root: Path) -> DemoFiles:
     trained = train([text for row in rows for text in (row["text"], row["text_pair"])])
     texts = (trained.to_str(pretty=True), json.dumps(_tokenizer_config(), indent=2))
     for name, text in zip(TOKENIZER_NAMES, texts, strict=True):
-        (tokenizer / name).write_text(text + "\n", "utf-8")
+        _write(tokenizer / name, text + "\n")
     documented = sum(documented for _, documented in found)
     return DemoFiles(root, corpus, tokenizer, config, len(rows), documented, trained.get_vocab_size())
 
@@ -225,6 +225,11 @@ def _yaml(path: Path) -> str:
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Writes JSON Lines."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    """Writes rows as JSON Lines."""
+    _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file, or leaves it as it is: one that has not changed is no new input."""
+    if not path.exists() or path.read_bytes() != text.encode():
+        path.write_bytes(text.encode())

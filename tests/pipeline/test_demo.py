@@ -21,6 +21,13 @@ def small(library, monkeypatch):
     return make_demo
 
 
+def test_demo_made_again_leaves_equal_files_alone(small, tmp_path):
+    made = make_demo(tmp_path / "demo")
+    before = {path: path.stat().st_mtime_ns for path in [*made.corpus, made.config]}
+    make_demo(tmp_path / "demo")
+    assert {path: path.stat().st_mtime_ns for path in [*made.corpus, made.config]} == before
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

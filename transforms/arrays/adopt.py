@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from transforms.arrays.errors import JobError
 from transforms.arrays.identity import ROW_ID, row_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from transforms.arrays.template import Template
 
 
@@ -24,8 +23,26 @@ def content_hash(row: Mapping[str, Any]) -> int:
     >>> content_hash({"a": 1, "b": "x"}) == content_hash({"b": "x", "a": 1})
     True
     """
-    spelled = json.dumps(dict(row), sort_keys=True, ensure_ascii=True, default=repr).encode()
+    spelled = json.dumps(_plain(row), sort_keys=True, ensure_ascii=True).encode()
     return int.from_bytes(blake2b(spelled, digest_size=8).digest(), "little") >> 1
+
+
+def _plain(value: Any) -> Any:
+    """Spells a value in JSON's own types, the same in every process."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return hex(value) if abs(value) >= 2**63 else value
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    spells: Any = type(value).__repr__
+    if spells is object.__repr__:  # which spells an address
+        raise JobError(f"row_id: a {type(value).__name__} has no content that names a row; use plain values")
+    return repr(value)
 
 
 def with_identity(batch: Any) -> Any:
@@ -89,5 +106,12 @@ def _is_plain(batch: Any) -> bool:
 def _replace(batch: Any, change: Any) -> Any:
     """Puts another array in the place of `input_ids`, which is list<int32> by then."""
     index = batch.schema.get_field_index("input_ids")
-    ids = change(batch.column(index).cast(pa.list_(pa.int32())))
-    return batch.set_column(index, pa.field("input_ids", ids.type), ids)
+    column = batch.column(index)
+    try:
+        ids = column.cast(pa.list_(pa.int32()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise JobError(f"input_ids: expected lists of 32-bit integers, got {column.type}: {error}") from error
+    if ids.null_count or ids.values.null_count:
+        raise JobError("input_ids: a row or an id is null; leave such rows out")
+    changed = change(ids)
+    return batch.set_column(index, pa.field("input_ids", changed.type), changed)

@@ -180,3 +180,27 @@ def test_rows_of_ids_alone_are_dealt_and_padded_as_rows_that_lost_nothing():
             },
         ],
     }
+
+
+def test_hash_takes_keys_of_any_type_large_integers_and_bytes():
+    rows = [{"a": 1, 2: "x"}, {"a": {3: 1, "b": 2}}, {"a": 10**5000}, {"a": -(10**5000)}, {"a": b"x"}, {"a": True}]
+    assert len({content_hash(row) for row in rows}) == len(rows)
+
+
+def test_object_without_content_is_refused_as_an_identity():
+    with pytest.raises(JobError, match="object has no content that names a row"):
+        content_hash({"a": object()})
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (pa.array([[2**40]]), "expected lists of 32-bit integers, got list"),
+        (pa.array(["no list"]), "expected lists of 32-bit integers, got string"),
+        (pa.array([[1], None]), "a row or an id is null"),
+        (pa.array([[1, None]]), "a row or an id is null"),
+    ],
+)
+def test_ids_that_are_no_lists_of_ids_are_refused(ids, message):
+    with pytest.raises(JobError, match=f"^input_ids: {message}"):
+        with_contents(pa.record_batch({"input_ids": ids}))
