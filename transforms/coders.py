@@ -6,12 +6,14 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 class RecordBatchCoder(beam.coders.Coder):
     """Encodes a RecordBatch as an Arrow IPC stream.
 
-    A slice is written as its own rows alone, where pickling would take its whole parent along.
+    A slice is written as its own rows alone, where pickling would take its whole parent along. Its dictionaries
+    would be written whole; they are cut to the entries in use where they have more than the slice has rows.
 
     >>> coder = RecordBatchCoder()
     >>> coder.decode(coder.encode(pa.record_batch({"a": [1, 2]}).slice(1))).to_pydict()
@@ -22,7 +24,8 @@ class RecordBatchCoder(beam.coders.Coder):
         """Writes a batch with its schema."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, value.schema) as writer:
-            writer.write_batch(value)
+            arrays = [_compact(array) for array in value.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=value.schema) if arrays else value)
         return bytes(sink.getvalue())
 
     def decode(self, encoded: bytes) -> Any:
@@ -37,6 +40,22 @@ class RecordBatchCoder(beam.coders.Coder):
     def to_type_hint(self) -> Any:
         """The type that this encodes."""
         return pa.RecordBatch
+
+
+def _compact(array: Any) -> Any:
+    """Cuts a dictionary to the entries in use, inside structs too, where it is larger than the array."""
+    kind = array.type
+    if pa.types.is_dictionary(kind) and len(array.dictionary) > len(array):
+        used = array.indices.unique().drop_null()
+        indices = pc.index_in(array.indices, value_set=used).cast(kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, array.dictionary.take(used), ordered=kind.ordered)
+    if pa.types.is_struct(kind):
+        fields = [array.field(i) for i in range(kind.num_fields)]
+        compact = [_compact(field) for field in fields]
+        if any(new is not old for new, old in zip(compact, fields, strict=True)):
+            mask = array.is_null() if array.null_count else None
+            return pa.StructArray.from_arrays(compact, fields=list(kind), mask=mask)
+    return array
 
 
 beam.coders.registry.register_coder(pa.RecordBatch, RecordBatchCoder)

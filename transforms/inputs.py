@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Source, detect, kept_types
+from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Search, Source, detect, sample
 from transforms.arrays.readers.parquet import open_parquet
 from transforms.files import GLOB, Found, is_local, match, open_binary
 
@@ -125,16 +126,28 @@ def _relative(path: str, root: list[str]) -> str:
 
 
 def _kept_types(reading: Reading, files: list[InputFile]) -> dict[str, Any]:
+    """Looks into as many files as it takes to find every column: most often one."""
+    search = Search(reading)
     for file in files:
         if file.bytes:
-            try:
-                with open_binary(file.path) as stream:
-                    types = kept_types(stream, file.path, reading)
-            except DAMAGED as error:
-                raise JobError(f"read.files: {file.path} cannot be read: {error}") from error
-            if types is not None:
-                return types
-    return kept_types(None, "", reading) or {}
+            with _planning(file.path), open_binary(file.path) as stream:
+                found = sample(stream, file.path, reading, search.said)
+            if found is not None:
+                search.take(found)
+                if search.is_over:
+                    break
+    return search.kept()
+
+
+@contextmanager
+def _planning(path: str) -> Iterator[None]:
+    """Makes what is wrong with a file a mistake of the user's, as all is that shows before the job starts."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise ConfigError(f"read.files: {path} cannot be read: {error}") from error
+    except JobError as error:
+        raise ConfigError(str(error)) from error
 
 
 def divide(corpus: Corpus, reading: Reading) -> list[Split]:
@@ -184,7 +197,7 @@ def _stretches(file: InputFile, how: Format, split_bytes: int) -> Iterator[tuple
 
 
 def _row_group_stretches(file: InputFile, split_bytes: int) -> Iterator[tuple[Source, int]]:
-    with open_binary(file.path) as stream:
+    with _planning(file.path), open_binary(file.path) as stream:
         metadata = open_parquet(stream, file.path).metadata
         sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
     # Sizes inside are uncompressed; stretches are measured by their share of the file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from transforms.progress import Progress
 
 SECONDS = 0.2  # between two notes of progress
-BATCH_ROWS = 8192
+BATCH_ROWS = 8192  # of a batch, at the most
 BATCH_BYTES = 4 << 20  # of a batch's columns: thousands of rows, and small beside a worker's memory
 
 
@@ -92,7 +93,7 @@ class _Meter:
         self._left = total  # bytes not noted yet
         self._place = 0
         self._rows = self._bytes = 0  # not noted yet
-        self._noted = time.monotonic()
+        self._noted = -math.inf  # the first note comes at once
 
     def start(self, place: int) -> None:
         """Begins a stretch at a place of its file."""
@@ -149,8 +150,10 @@ def read_source(source: Source, split: Split, columns: Columns, meter: _Meter | 
 
 
 def _stack(batches: list[Any]) -> Iterator[Any]:
-    """Joins batches into one, if there are any."""
-    if len(batches) == 1:
-        yield batches[0]
-    elif batches:
-        yield from pa.Table.from_batches(batches).combine_chunks().to_batches()
+    """Joins batches, if there are any, and cuts what is more than `BATCH_ROWS` into even parts."""
+    if len(batches) > 1:
+        batches = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    for batch in batches:
+        parts = math.ceil(batch.num_rows / BATCH_ROWS)
+        size = math.ceil(batch.num_rows / max(parts, 1))
+        yield from (batch.slice(i * size, size) for i in range(parts))

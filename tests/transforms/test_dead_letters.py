@@ -51,7 +51,7 @@ def test_every_letter_is_written_once_in_the_order_of_places_with_true_sizes_and
         assert Path(file["path"]).name.endswith(f"-of-{parts:05}.jsonl")
         found += places
     assert sorted(found) == sorted(PLACES)
-    assert not list((tmp_path / "attempt.tmp").iterdir())
+    assert not (tmp_path / "attempt.tmp").exists()
 
 
 def test_bytes_are_the_same_however_the_letters_came(tmp_path):

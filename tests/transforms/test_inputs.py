@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.errors import ConfigError
 from transforms.arrays.readers import Format, Reading
 from transforms.inputs import Corpus, InputFile, divide, find_corpus
 
@@ -155,10 +155,60 @@ def test_kept_types_come_from_the_first_file_that_has_a_row(folder):
     assert "c/c.jsonl has no column 'txt'; did you mean text?" in refusal("c/*", text="txt", keep=("k",))
 
 
-def test_first_file_that_is_damaged_is_named(folder):
-    write(folder, "c/a.jsonl.gz", data=b"no gzip at all")
-    with pytest.raises(JobError, match=r"read\.files: .*c/a\.jsonl\.gz cannot be read"):
-        find_corpus(Reading(files="c/*", keep=("k",)))
+def test_file_that_cannot_be_read_while_the_job_is_planned_is_named_as_a_mistake(folder):
+    write(folder, "a.jsonl.gz", data=b"no gzip at all")
+    assert re.fullmatch(r"read\.files: a\.jsonl\.gz cannot be read: Not a gzipped file .*", refusal("a.*"))
+    write(folder, "b.parquet", data=b"no Parquet")
+    assert re.match(r"read\.files: b\.parquet is no readable Parquet file: ", refusal("b.*"))
+    pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), folder / "c.parquet")
+    assert re.fullmatch(r"read\.files: c\.parquet: 2 columns are called 'text'; rename all but one", refusal("c.*"))
+
+
+def test_file_that_is_no_parquet_is_a_mistake_where_it_is_to_be_divided_too(folder):
+    pq.write_table(pa.table({"text": ["a"]}), folder / "a.parquet")
+    write(folder, "b.parquet", data=b"no Parquet")
+    reading = Reading(files="*.parquet", split_bytes=1)
+    corpus = find_corpus(reading)
+    with pytest.raises(ConfigError, match=r"read\.files: .*b\.parquet is no readable Parquet file"):
+        divide(corpus, reading)
+
+
+def lacking(suffix):
+    """A file without the columns text and k, and one with them, both of one row."""
+    if suffix == "jsonl":
+        return b'{"other": 1}\n', b'{"text": "t", "k": 1}\n'
+    if suffix in ("csv", "tsv"):
+        between = b"," if suffix == "csv" else b"\t"
+        return b"other\n1\n", b"text" + between + b"k\nt" + between + b"1\n"
+    sinks = []
+    for table in ({"other": [1]}, {"text": ["t"], "k": [1]}):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(table), sink)
+        sinks.append(sink.getvalue().to_pybytes())
+    return tuple(sinks)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet"])
+def test_column_is_a_mistake_only_where_no_file_has_it(folder, suffix):
+    without, whole = lacking(suffix)
+    for i in range(3):
+        write(folder, f"c/{i}.{suffix}", data=without)
+    refused = refusal("c/*", keep=("k",))
+    assert refused.startswith(f"read.text: c/0.{suffix} has no column 'text'; one of other")
+    write(folder, f"c/3.{suffix}", data=whole)
+    write(folder, f"c/4.{suffix}", data=b"is not looked into")
+    assert find_corpus(Reading(files="c/*", keep=("k",))).kept == {"k": pa.int64()}
+    assert find_corpus(Reading(files="c/*", keep={"k": "float64"})).kept == {"k": pa.float64()}
+
+
+def test_type_that_one_file_does_not_tell_is_told_by_the_next(folder):
+    write(folder, "c/a.jsonl", data=b'{"text": "t", "k": null}\n')
+    assert "a.jsonl have no value for 'k'; say its type" in refusal("c/*", keep=("k",))
+    write(folder, "c/b.csv", data=b"text,k\n")
+    assert "a.jsonl have no value for 'k'; say its type" in refusal("c/*", keep=("k",))
+    write(folder, "c/c.csv", data=b"text,k\nt,0.5\n")
+    assert find_corpus(Reading(files="c/*", keep=("k",))).kept == {"k": pa.float64()}
+    assert find_corpus(Reading(files="c/b.csv", keep=("k",))).kept == {"k": pa.string()}
 
 
 def test_file_without_a_telling_suffix_is_refused(folder):

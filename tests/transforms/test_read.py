@@ -18,9 +18,10 @@ from transforms import ReadCorpus
 from transforms.arrays.errors import JobError
 from transforms.arrays.identity import ROW_ID
 from transforms.arrays.readers import CODECS, Columns, Reading, Source, detect
+from transforms.arrays.readers.lines import BLOCK_LINES
 from transforms.inputs import Split, find_corpus
 from transforms.progress import Progress
-from transforms.read import BATCH_BYTES, read_source
+from transforms.read import BATCH_BYTES, BATCH_ROWS, read_source
 
 COMPRESS = {
     ".gz": gzip.compress,
@@ -101,6 +102,28 @@ def test_large_files_come_in_batches_that_stay_small(tmp_path):
     rows, batches, _, _ = read(tmp_path / "out", Reading(files=f"{tmp_path}/a.txt"))
     assert len(rows) == 20_000
     assert max(batch.nbytes for batch in batches) < 3 * BATCH_BYTES
+
+
+def test_short_lines_come_in_batches_of_so_many_rows_and_are_noted_at_once(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"a\n" * 50_000)
+    (tmp_path / "notes").mkdir()
+    reading, progress = Reading(files=f"{tmp_path}/a.txt"), Progress(str(tmp_path / "notes"))
+    rows, batches, _, counts = read(tmp_path / "out", reading, progress=progress)
+    assert sorted(rows) == [("a.txt", 2 * i) for i in range(50_000)]
+    assert sorted(batch.num_rows for batch in batches) == [50_000 - 6 * BATCH_ROWS] + [BATCH_ROWS] * 6
+    assert counts == {"rows_read": 50_000}
+    (notes,) = (tmp_path / "notes").iterdir()
+    assert json.loads(notes.read_text().splitlines()[0]) == {"bytes": 100_000, "rows": BLOCK_LINES}
+    assert progress.totals() == {"bytes": 100_000, "rows": 50_000}
+
+
+def test_file_of_bad_lines_gives_its_letters_some_at_a_time(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"a\n" * 50_000)
+    how = detect("a.jsonl")
+    source = Source(f"{tmp_path}/a.jsonl", "a.jsonl")
+    found = list(read_source(source, Split((source,), how, 0), Columns(("text",), {})))
+    assert max(rows.dead.num_rows for rows in found) == BLOCK_LINES
+    assert [x for rows in found for x in rows.dead["position"].to_pylist()] == list(range(0, 100_000, 2))
 
 
 def test_formats_mix_and_progress_is_noted(tmp_path):

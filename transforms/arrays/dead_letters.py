@@ -39,9 +39,6 @@ SCHEMA = pa.schema(
 )
 
 
-NONE = pa.RecordBatch.from_pylist([], SCHEMA)
-
-
 class DeadLetters:
     """Collects dead letters and hands them out as one batch.
 
@@ -52,10 +49,11 @@ class DeadLetters:
     """
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        # Columns, in the order of `SCHEMA`: a dict a row would be many times the size of a short line.
+        self._columns: tuple[list[Any], ...] = tuple([] for _ in SCHEMA)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._columns[0])
 
     def add(self, reason: str, message: str, file: str, position: int, raw: bytes) -> None:
         """Takes in one row.
@@ -67,20 +65,16 @@ class DeadLetters:
             position: The row's place in the file.
             raw: The row's content; only the first `RAW_BYTES` are kept.
         """
-        self._rows.append(
-            {
-                "reason": reason,
-                "message": message.encode(errors="replace").decode(),
-                "file": file,
-                "position": position,
-                "raw": raw[:RAW_BYTES],
-                "raw_truncated": len(raw) > RAW_BYTES,
-            }
-        )
+        written = message.encode(errors="replace").decode()
+        values = (reason, written, file, position, raw[:RAW_BYTES], len(raw) > RAW_BYTES)
+        for column, value in zip(self._columns, values, strict=True):
+            column.append(value)
 
     def to_batch(self) -> Any:
         """Builds a RecordBatch of `SCHEMA` from the rows taken in so far."""
-        return pa.RecordBatch.from_pylist(self._rows, SCHEMA) if self._rows else NONE
+        return pa.RecordBatch.from_arrays(
+            [pa.array(column, field.type) for column, field in zip(self._columns, SCHEMA, strict=True)], schema=SCHEMA
+        )
 
 
 def row_as_json(row: dict[str, Any]) -> bytes:
@@ -89,7 +83,11 @@ def row_as_json(row: dict[str, Any]) -> bytes:
     >>> row_as_json({"text": "a", "label": None})
     b'{"text": "a", "label": null}'
     """
-    return json.dumps(row, ensure_ascii=False, default=str).encode(errors="surrogateescape")
+    spelled = json.dumps({str(name): value for name, value in row.items()}, ensure_ascii=False, default=str)
+    try:
+        return spelled.encode(errors="surrogateescape")  # bytes that were no UTF-8 come back as they were
+    except UnicodeEncodeError:
+        return spelled.encode(errors="surrogatepass")  # half a surrogate pair never was bytes
 
 
 def add_rows(dead: DeadLetters, reason: str, batch: Any, rows: Iterable[int], message: str) -> None:

@@ -1,5 +1,6 @@
 import base64
 import json
+import tracemalloc
 
 import pyarrow as pa
 import pytest
@@ -103,6 +104,17 @@ def test_batch_has_the_schema_and_counts_its_rows():
     dead.add("unfit", "no", "f", 1, b"")
     dead.add("too_long", "no", "f", 2, b"")
     assert len(dead) == dead.to_batch().num_rows == 2
+
+
+def test_very_many_letters_take_little_memory():
+    dead = DeadLetters()
+    tracemalloc.start()
+    for i in range(10_000):
+        dead.add("bad_json", "no", "f", i, b"a")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 200 * 10_000
+    assert dead.to_batch()["position"].to_pylist() == list(range(10_000))
 
 
 def test_rows_of_a_batch_are_spelled_out_without_their_identity():

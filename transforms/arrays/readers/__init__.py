@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-import pyarrow as pa
-
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.readers.decompress import CODECS, DAMAGED
 from transforms.arrays.readers.delimited import read_csv, read_tsv
 from transforms.arrays.readers.jsonl import read_jsonl
 from transforms.arrays.readers.parquet import read_parquet
-from transforms.arrays.readers.rows import KEPT_TYPES, Columns, Reading, Rows, Source, columns_of
-from transforms.arrays.readers.sample import sample_csv, sample_jsonl, sample_parquet, sample_text, sample_tsv
+from transforms.arrays.readers.rows import Columns, Reading, Rows, Source, columns_of
+from transforms.arrays.readers.sample import (
+    Sample,
+    Search,
+    sample_csv,
+    sample_jsonl,
+    sample_parquet,
+    sample_text,
+    sample_tsv,
+)
 from transforms.arrays.readers.text import read_text
 
 if TYPE_CHECKING:
@@ -30,10 +36,11 @@ __all__ = [
     "Reader",
     "Reading",
     "Rows",
+    "Search",
     "Source",
     "columns_of",
     "detect",
-    "kept_types",
+    "sample",
 ]
 
 
@@ -42,13 +49,13 @@ class Reader(NamedTuple):
 
     Attributes:
         read: Turns a stream into rows.
-        sample: Tells from a file's first rows whether its columns are there, and the types of kept ones.
+        sample: Tells from a file's first rows which columns it has, and the types of kept ones that are not given.
         suffixes: Of file names, for `read.format: auto`.
         unit: What the file is divided by where it is not compressed: "bytes", "row groups" or None.
     """
 
     read: Callable[[BinaryIO, Source, Columns], Iterator[Rows]]
-    sample: Callable[[BinaryIO, str, Reading, dict[str, Any]], dict[str, Any] | None]
+    sample: Callable[[BinaryIO, str, Reading, dict[str, Any]], Sample | None]
     suffixes: tuple[str, ...]
     unit: str | None
 
@@ -108,24 +115,22 @@ def detect(path: str, format_name: str = "auto") -> Format:
     return Format(reader, codec)
 
 
-def kept_types(stream: BinaryIO | None, path: str, reading: Reading) -> dict[str, Any] | None:
-    """Says how the kept columns are typed.
+def sample(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> Sample | None:
+    """Looks at a file's first rows.
 
     Args:
-        stream: The first file; None where all files are empty.
+        stream: The file.
         path: Its path.
         reading: The section `read`.
+        said: Kept columns whose Arrow types are known.
 
     Returns:
-        Names and Arrow types; None where the file has no row to tell from.
+        What they tell; None where the file has no row to tell from.
 
     Raises:
-        ConfigError: A column is not in the file, or its type cannot be told.
+        ConfigError: The file cannot be used, or the type of a column cannot be told.
+        JobError: It is no Parquet file, or has a column twice.
     """
-    said = {name: KEPT_TYPES[kind] for name, kind in reading.keep.items()} if isinstance(reading.keep, dict) else {}
-    said |= {name: pa.string() for name in reading.keep if name in reading.texts}
-    if stream is None:
-        return {name: said.get(name, pa.string()) for name in reading.keep}
     how = detect(path, reading.format)
     if how.codec:
         stream = CODECS[how.codec](stream)

@@ -18,7 +18,7 @@ from transforms.arrays.dead_letters import RAW_BYTES, DeadLetters
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.readers.fields import Parsed, Table, cut_block, row_problem
 from transforms.arrays.readers.line_feed import TOO_LONG, LineFeed
-from transforms.arrays.readers.rows import Columns, Rows, Source, convert, make_rows
+from transforms.arrays.readers.rows import KEPT_NAMES, MAX_ROW_BYTES, Columns, Rows, Source, convert, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ HEX = "^-?0[xX]"  # which Arrow would read as a number
 
 
 def _csv_rows(feed: LineFeed) -> Iterator[list[str] | csv.Error]:
+    # The limit is the whole process's; one that no row reaches leaves `read.max_row_bytes` alone to decide.
+    csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.reader(feed, strict=True)
     while True:
         try:
@@ -65,8 +67,6 @@ DIALECTS = {"csv": _Dialect(_csv_rows, COMMA, quotes=True), "tsv": _Dialect(_tsv
 
 def _read(stream: BinaryIO, source: Source, columns: Columns, dialect: _Dialect) -> Iterator[Rows]:
     """Reads rows of fields and turns them into columns, a block at a time."""
-    # The limit on a field is the module's own, and smaller than a row may be.
-    csv.field_size_limit(max(csv.field_size_limit(), columns.max_row_bytes))
     feed = LineFeed(stream, columns.max_row_bytes)
     rows = dialect.parse(feed)
     header = list(columns.names) if columns.names is not None else _header(rows, feed)
@@ -88,9 +88,11 @@ def _read(stream: BinaryIO, source: Source, columns: Columns, dialect: _Dialect)
 
 def _header(rows: Iterator[list[str] | csv.Error], feed: LineFeed) -> list[str] | csv.Error | None:
     """Takes the first row that is not blank for the names of the columns."""
-    header = next((row for row in rows if row), None)
-    feed.take_raw()
-    return header
+    for row in rows:
+        feed.take_raw()
+        if row:
+            return row
+    return None
 
 
 def _header_problem(header: list[str] | csv.Error, wanted: tuple[str, ...]) -> str | None:
@@ -160,15 +162,14 @@ def _gather(
     positions: list[int] = []
     read, block = 0, feed.blocks
     while feed.has_line() and feed.blocks == block:
-        row = next(rows)
+        row, long = next(rows), feed.is_long()
         raw = feed.take_raw()
         if isinstance(row, list) and not row:
             continue
         problem: tuple[str, str] | None
         if isinstance(row, csv.Error):
-            problem = "too_long" if "field larger" in str(row) else "bad_row", str(row)
+            problem = row_problem(long, False, 0, table) if long else ("bad_row", str(row))
         else:
-            long = len(raw) > table.columns.max_row_bytes or any(TOO_LONG in field for field in row)
             problem = row_problem(long, any(map(NOT_UTF8.search, row)), len(row), table)
         if problem is None and isinstance(row, list):
             fields.append(row)
@@ -193,15 +194,16 @@ def _to_rows(parsed: Parsed, columns: Columns, file: str, dead: DeadLetters) -> 
             if pa.types.is_integer(kind):
                 misfit |= pc.match_substring_regex(strings, HEX).to_numpy(zero_copy_only=False)
             new = np.flatnonzero(misfit & ~bad)
-            reason |= {int(i): f"{name}: {strings[int(i)].as_py()[:100]!r} is no {kind}" for i in new}
+            reason |= {int(i): f"{name}: {strings[int(i)].as_py()[:100]!r} is no {KEPT_NAMES[kind]}" for i in new}
             bad |= misfit
         arrays.append(array)
     if not bad.any():
-        return make_rows(columns, file, parsed.positions, arrays, dead)
+        return make_rows(columns, file, parsed.positions, arrays, dead, parsed.raw)
     for i, message in sorted(reason.items()):
         dead.add("wrong_type", message, file, int(parsed.positions[i]), parsed.raw(i))
-    good = pa.array(~bad)
-    return make_rows(columns, file, parsed.positions[~bad], [array.filter(good) for array in arrays], dead)
+    index = np.flatnonzero(~bad)
+    arrays = [array.take(pa.array(index)) for array in arrays]
+    return make_rows(columns, file, parsed.positions[index], arrays, dead, lambda i: parsed.raw(int(index[i])))
 
 
 def _empty_to_null(array: Any) -> Any:

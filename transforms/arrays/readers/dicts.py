@@ -38,9 +38,21 @@ def read_dicts(dicts: Sequence[Mapping[str, Any]], columns: Columns) -> Rows:
     for row in dicts:
         position = content_hash(row)
         try:
-            rows.append(msgspec.convert(row, kind))
-            positions.append(position)
+            converted = msgspec.convert({name: row[name] for name in columns.wanted if name in row}, kind)
+            _check_strings(converted)
+        except UnicodeEncodeError:
+            dead.add("bad_encoding", "half of a surrogate pair", "", position, row_as_json(dict(row)))
         except msgspec.ValidationError as error:
             reason, message = bad_value(dict(row), columns.texts, str(error), kind)
             dead.add(reason, message, "", position, row_as_json(dict(row)))
+        else:
+            rows.append(converted)
+            positions.append(position)
     return make_rows(columns, "", np.array(positions, np.int64), to_arrays(rows, columns), dead)
+
+
+def _check_strings(row: Any) -> None:
+    """Raises UnicodeEncodeError where a string holds half a surrogate pair, which no column can."""
+    for value in msgspec.structs.astuple(row):
+        if isinstance(value, str) and not value.isascii():
+            value.encode()

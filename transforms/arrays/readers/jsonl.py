@@ -79,7 +79,7 @@ def read_jsonl(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[R
         rows = _decode_block(decoder, lines)
         if rows is None:
             rows, lines = _decode_lines(decoder, lines, columns, source.file, dead)
-        yield make_rows(columns, source.file, lines.positions, to_arrays(rows, columns), dead)
+        yield make_rows(columns, source.file, lines.positions, to_arrays(rows, columns), dead, lines.line)
 
 
 def to_arrays(rows: Sequence[Any], columns: Columns) -> list[Any]:
@@ -101,7 +101,7 @@ def _without_empty(lines: Lines) -> Lines:
     full = lines.stops > lines.starts
     if full.all():
         return lines
-    return lines._replace(starts=lines.starts[full], stops=lines.stops[full], positions=lines.positions[full])
+    return lines.only(full)
 
 
 def _decode_block(decoder: Any, lines: Lines) -> list[Any] | None:
@@ -142,8 +142,7 @@ def _decode_lines(
         elif row is not None:
             rows.append(row)
             good.append(i)
-    index = np.array(good, np.int64)
-    return rows, lines._replace(starts=lines.starts[index], stops=lines.stops[index], positions=lines.positions[index])
+    return rows, lines.only(np.array(good, np.int64))
 
 
 def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from transforms.arrays.dead_letters import RAW_BYTES
 from transforms.arrays.readers.lines import Lines, read_lines
 
 if TYPE_CHECKING:
@@ -11,9 +13,14 @@ if TYPE_CHECKING:
 
 TOO_LONG = "\ud800"  # stands for a line that was passed over: no decoded byte can give this
 
+IN_QUOTES = re.compile('[^"]*(?:""[^"]*)*')  # of a line that begins in quotes, what leaves them open
+
 
 class LineFeed:
     """Feeds lines to a parser and remembers those of the row it is in.
+
+    A row goes on into a next line in quotes alone. Of one that is too long by then, the parser gets what closes
+    them and no more, so that it ends where it would have ended, and neither holds it whole.
 
     Args:
         stream: The file, decompressed, from its start.
@@ -26,10 +33,13 @@ class LineFeed:
     def __init__(self, stream: BinaryIO, max_row_bytes: int) -> None:
         self.blocks = 0
         self._stream = read_lines(stream, max_row_bytes=max_row_bytes)
+        self._max_row_bytes = max_row_bytes
         self._lines: Lines | None = None
         self._order: Any = ()  # numbers of lines; behind the last one, those of lines that were passed over
         self._next = 0
         self._raw: list[tuple[bytes, str]] = []
+        self._bytes = 0  # of the row so far, its lines' ends with them
+        self._is_long = False
 
     def has_line(self) -> bool:
         """Whether there is a line left, in this block or the next."""
@@ -47,10 +57,9 @@ class LineFeed:
 
     def left(self) -> Lines | None:
         """The lines of this block that are left; None where some were passed over."""
-        lines, i = self._lines, self._next
-        if lines is None or lines.too_long:
+        if self._lines is None or self._lines.too_long:
             return None
-        return lines._replace(starts=lines.starts[i:], stops=lines.stops[i:], positions=lines.positions[i:])
+        return self._lines.only(slice(self._next, None))
 
     def skip(self, count: int) -> None:
         """Leaves out lines that were read as a whole."""
@@ -60,18 +69,36 @@ class LineFeed:
         return self
 
     def __next__(self) -> str:
-        if not self.has_line() or self._lines is None:
-            raise StopIteration
-        i = self._order[self._next]
-        self._next += 1
-        if i >= len(self._lines.starts):
-            self._raw.append((self._lines.too_long[i - len(self._lines.starts)].start, "\n"))
-            return TOO_LONG + "\n"
-        line, end = self._lines.line(i), self._lines.end(i)
-        self._raw.append((line, end))
-        return line.decode(errors="surrogateescape") + end
+        while self.has_line() and self._lines is not None:
+            i = self._order[self._next]
+            self._next += 1
+            if i >= len(self._lines.starts):
+                self._remember(self._lines.too_long[i - len(self._lines.starts)].start, "\n")
+                self._is_long = True
+                return TOO_LONG + "\n"
+            line, end = self._lines.line(i), self._lines.end(i)
+            goes_on = bool(self._bytes)
+            self._remember(line, end)
+            text = line.decode(errors="surrogateescape") + end
+            if not (goes_on and self._is_long):
+                return text
+            closing = IN_QUOTES.sub("", text, count=1)
+            if closing:
+                return closing
+        raise StopIteration
+
+    def _remember(self, line: bytes, end: str) -> None:
+        """Counts a line of the row, and keeps it unless there is enough for a dead letter."""
+        self._is_long |= self._bytes + len(line) > self._max_row_bytes
+        if not self._is_long or self._bytes <= RAW_BYTES + len("\r\n"):
+            self._raw.append((line, end))
+        self._bytes += len(line) + len(end)
+
+    def is_long(self) -> bool:
+        """Whether the row that has just ended is longer than the limit; to be asked before its lines are taken."""
+        return self._is_long
 
     def take_raw(self) -> bytes:
-        """Hands out the lines of the row that has just ended."""
-        raw, self._raw = self._raw, []
+        """Hands out the lines of the row that has just ended; of one that is too long, the first at least."""
+        raw, self._raw, self._bytes, self._is_long = self._raw, [], 0, False
         return b"".join([*(line + end.encode() for line, end in raw[:-1]), *(line for line, _ in raw[-1:])])

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 4 << 20  # of text in one block: thousands of rows, and small beside a worker's memory
+BLOCK_BYTES = 4 << 20  # read at a time: thousands of rows, and small beside a worker's memory
+BLOCK_LINES = 16 << 10  # given at a time: short lines become rows, or dead letters, far larger than they are
 BEYOND_BYTES = 64 << 10  # read at a time to end the last line of a range
 BOM = b"\xef\xbb\xbf"
 LF, CR = 10, 13
@@ -48,6 +49,10 @@ class Lines(NamedTuple):
     stops: NDArray[np.int64]
     positions: NDArray[np.int64]
     too_long: list[TooLong]
+
+    def only(self, which: Any) -> Lines:
+        """Some of the lines: those of a slice, an array of numbers or one of flags."""
+        return self._replace(starts=self.starts[which], stops=self.stops[which], positions=self.positions[which])
 
     def line(self, i: int) -> bytes:
         """Copies line `i` out."""
@@ -104,7 +109,7 @@ def read_lines(
         block_bytes: How much is read at a time.
 
     Yields:
-        Blocks of whole lines. Ranges that meet neither lose a line nor give one twice.
+        Blocks of whole lines, of `BLOCK_LINES` at the most. Ranges that meet neither lose a line nor give one twice.
     """
     # A line starts at `start` if the byte before it is an LF: that byte is read with the range.
     position = max(start - 1, 0)  # of what is read next
@@ -122,7 +127,7 @@ def read_lines(
         if end or not block:
             whole = b"".join([*pending, block[:end]])
             if whole or too_long:
-                yield _split(whole, at, stop, max_row_bytes, too_long)
+                yield from _split(whole, at, stop, max_row_bytes, too_long)
             at, pending, too_long = at + len(whole), [block[end:]], []
         else:
             pending.append(block)
@@ -134,7 +139,7 @@ def read_lines(
             tail, position = _skip_line(stream, position, block_bytes)
             pending, at = [], position - len(tail)
     if too_long:
-        yield _split(b"", at, stop, max_row_bytes, too_long)
+        yield from _split(b"", at, stop, max_row_bytes, too_long)
 
 
 def _skip_line(stream: BinaryIO, position: int, block_bytes: int) -> tuple[bytes, int]:
@@ -147,26 +152,31 @@ def _skip_line(stream: BinaryIO, position: int, block_bytes: int) -> tuple[bytes
     return b"", position
 
 
-def _split(whole: bytes, at: int, stop: int | None, max_row_bytes: int, too_long: list[TooLong]) -> Lines:
-    """Finds the lines of a block that starts with a line and ends with one."""
+def _split(whole: bytes, at: int, stop: int | None, max_row_bytes: int, too_long: list[TooLong]) -> Iterator[Lines]:
+    """Finds the lines of what starts with a line and ends with one; those passed over before it are given first."""
     data = np.frombuffer(whole, np.uint8)
     ends = np.flatnonzero(data == LF)
     if len(data) and data[-1] != LF:
         ends = np.append(ends, len(data))
-    starts = np.concatenate([np.zeros(1, np.int64), ends + 1])[: len(ends)]
-    positions = starts + at
-    stops = ends.copy()
-    crlf = (ends > starts) & (ends < len(data)) & (data[np.maximum(ends - 1, 0)] == CR) if len(data) else ends > ends
-    stops[crlf] -= 1
-    if at == 0 and whole.startswith(BOM):
-        starts[0] = len(BOM)
-        if len(data) == len(BOM):  # a file of a BOM alone has no line
-            starts, stops, positions = starts[:0], stops[:0], positions[:0]
-    mine = np.ones(len(starts), bool) if stop is None else positions < stop
-    long = mine & (stops - starts > max_row_bytes)
-    too_long += [
-        TooLong(int(positions[i]), whole[starts[i] : min(stops[i], starts[i] + RAW_BYTES + 1)])
-        for i in np.flatnonzero(long)
-    ]
-    mine &= ~long
-    return Lines(data, starts[mine], stops[mine], positions[mine], too_long)
+    begin = 0
+    for first in range(0, max(len(ends), 1), BLOCK_LINES):
+        stops = ends[first : first + BLOCK_LINES].copy()
+        starts = np.concatenate([np.full(1, begin), stops + 1])
+        begin, starts = int(starts[-1]), starts[: len(stops)]
+        positions = starts + at
+        if len(data):
+            crlf = (stops > starts) & (stops < len(data)) & (data[np.maximum(stops - 1, 0)] == CR)
+            stops[crlf] -= 1
+        if at == 0 and first == 0 and whole.startswith(BOM):
+            starts[0] = len(BOM)
+            if len(data) == len(BOM):  # a file of a BOM alone has no line
+                starts, stops, positions = starts[:0], stops[:0], positions[:0]
+        mine = np.ones(len(starts), bool) if stop is None else positions < stop
+        long = mine & (stops - starts > max_row_bytes)
+        too_long += [
+            TooLong(int(positions[i]), whole[starts[i] : min(stops[i], starts[i] + RAW_BYTES + 1)])
+            for i in np.flatnonzero(long)
+        ]
+        mine &= ~long
+        yield Lines(data, starts[mine], stops[mine], positions[mine], too_long)
+        too_long = []

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from transforms.arrays.dead_letters import DeadLetters, row_as_json
 from transforms.arrays.errors import JobError
-from transforms.arrays.readers.rows import Columns, Rows, Source, convert, make_rows, utf8
+from transforms.arrays.readers.rows import KEPT_NAMES, Columns, Rows, Source, convert, make_rows, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,9 +129,9 @@ def _column(batch: Any, name: str, kind: Any) -> tuple[Any, tuple[str, str], Any
         return array, ("bad_encoding", f"{name} is not UTF-8"), bad
     if any(is_kind(array.type) for is_kind in STRINGS) or pa.types.is_boolean(array.type) != (kind == pa.bool_()):
         bad = ~array.is_null().to_numpy(zero_copy_only=False)
-        return pa.nulls(rows, kind), ("wrong_type", f"{name} is {array.type}, expected {kind}"), bad
+        return pa.nulls(rows, kind), ("wrong_type", f"{name} is {array.type}, expected {KEPT_NAMES[kind]}"), bad
     array, bad = convert(array, kind)
-    return array, ("wrong_type", f"{name} does not fit {kind}"), bad
+    return array, ("wrong_type", f"{name} does not fit {KEPT_NAMES[kind]}"), bad
 
 
 def _raw(batch: Any, row: int) -> bytes:

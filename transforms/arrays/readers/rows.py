@@ -14,7 +14,7 @@ from transforms.arrays.identity import row_ids
 from transforms.arrays.spec import Spec, at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,9 +77,9 @@ class Reading(Spec, frozen=True):
         at_most_one_of_each(self.columns or (), "read.columns")
         if self.text == self.text_pair:
             raise ConfigError(f"read.text_pair: {self.text_pair!r} is read.text already; name another column")
-        for column in self.texts:
-            if column == ROW_ID_COLUMN:
-                raise ConfigError(f"read.text: a column called {column!r} cannot be the text; rename it")
+        for key, column in (("text", self.text), ("text_pair", self.text_pair)):
+            if column in (ROW_ID_COLUMN, "input_ids"):
+                raise ConfigError(f"read.{key}: a column called {column!r} cannot be a text; rename it in the input")
         for column, kind in self.keep.items() if isinstance(self.keep, dict) else ():
             one_of(kind, KEPT_TYPES, f"read.keep.{column}")
             if column in self.texts and kind != "string":
@@ -194,7 +194,12 @@ def utf8(array: Any) -> tuple[Any, NDArray[np.bool_]]:
 
 
 def make_rows(
-    columns: Columns, file: str, positions: NDArray[np.int64], arrays: Sequence[Any], dead: DeadLetters
+    columns: Columns,
+    file: str,
+    positions: NDArray[np.int64],
+    arrays: Sequence[Any],
+    dead: DeadLetters,
+    raw_of: Callable[[int], bytes] | None = None,
 ) -> Rows:
     """Checks what a reader has read and puts it into rows.
 
@@ -204,28 +209,37 @@ def make_rows(
         positions: Each row's place, int64 [rows].
         arrays: One array a wanted column, of its type; texts may have nulls.
         dead: Rows that the reader itself refused; this takes in those refused here.
+        raw_of: A row's line, by its number; None where rows have no lines.
 
     Returns:
         The rows that can be used; `read` counts all of them.
     """
     read = len(positions) + len(dead)
     batch = pa.RecordBatch.from_arrays([row_ids(file, positions), *arrays], names=[ROW_ID_COLUMN, *columns.wanted])
+
+    def bury(reason: str, rows: NDArray[np.bool_], message: str) -> None:
+        if raw_of is None:
+            add_rows(dead, reason, batch, np.flatnonzero(rows), message)
+            return
+        for i in np.flatnonzero(rows).tolist():
+            dead.add(reason, message, file, int(positions[i]), raw_of(i))
+
     keep = np.ones(len(positions), bool)
     for text in columns.texts:
         null = batch.column(text).is_null().to_numpy(zero_copy_only=False)
-        add_rows(dead, "null_text", batch, np.flatnonzero(null & keep), f"{text} is null")
+        bury("null_text", null & keep, f"{text} is null")
         keep &= ~null
     sizes = np.zeros(len(positions), np.int64)  # int64 [rows]: bytes of text
     for text in columns.texts:
         sizes += pc.fill_null(pc.binary_length(batch.column(text)), 0).to_numpy()
     long = keep & (sizes > columns.max_row_bytes)
     message = f"more than read.max_row_bytes ({columns.max_row_bytes} bytes)"
-    add_rows(dead, "too_long", batch, np.flatnonzero(long), message)
+    bury("too_long", long, message)
     keep &= ~long
     empty = keep & (sizes == 0)
     dropped = 0
     if columns.empty == "dead_letter":
-        add_rows(dead, "empty_text", batch, np.flatnonzero(empty), f"{' and '.join(columns.texts)} empty")
+        bury("empty_text", empty, f"{' and '.join(columns.texts)} empty")
     elif columns.empty == "drop":
         dropped = int(empty.sum())
     if columns.empty != "keep":

@@ -34,7 +34,7 @@ def read_text(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[Ro
     Args:
         stream: The file, decompressed.
         source: The range to read.
-        columns: Only its limits count; the one column is the line.
+        columns: The one column there is, the line, goes by the name of the first text.
 
     Yields:
         Rows by the block.
@@ -45,7 +45,13 @@ def read_text(stream: BinaryIO, source: Source, columns: Columns) -> Iterator[Ro
         text, bad = utf8(lines.to_binary())
         for i in np.flatnonzero(bad):
             dead.add("bad_encoding", "not UTF-8", source.file, int(lines.positions[i]), lines.line(int(i)))
-        positions = lines.positions
         if bad.any():
-            positions, text = positions[~bad], text.filter(pa.array(~bad))
-        yield make_rows(columns, source.file, positions, [text] * len(columns.wanted), dead)
+            lines, text = lines.only(~bad), text.filter(pa.array(~bad))
+        if len(columns.texts) > 1:
+            message = f"no {columns.texts[1]!r}; a line of plain text is {columns.texts[0]!r} alone"
+            for row, position in enumerate(lines.positions.tolist()):
+                dead.add("missing_column", message, source.file, position, lines.line(row))
+            lines, text = lines.only(slice(0)), text[:0]
+        # Beside other formats there can be kept columns, which a line does not have.
+        arrays = [text if name in columns.texts else pa.nulls(len(text), columns.kept[name]) for name in columns.wanted]
+        yield make_rows(columns, source.file, lines.positions, arrays, dead, lines.line)

@@ -11,6 +11,7 @@ from tests.transforms.arrays.readers.reading import BOM, TEXT, lines_of, read
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.readers import Columns
 from transforms.arrays.readers.delimited import first_rows
+from transforms.arrays.readers.rows import KEPT_NAMES
 
 XY = Columns(("x",), {"y": pa.string()}, names=("x", "y"))
 
@@ -141,6 +142,11 @@ def test_blank_lines_are_no_rows_and_do_not_count():
         assert found.read == 2
 
 
+def test_blank_lines_before_the_header_do_not_count_for_its_length():
+    found = read("csv", b"\n" * 50 + b"text,label\na,1\n", TEXT._replace(max_row_bytes=20))
+    assert (found.rows, found.dead) == ([(0, {"text": "a"})], [])
+
+
 def test_names_come_from_the_header_or_from_read_columns():
     assert read("csv", BOM + b'"text",n\na,1\n').texts == ["a"]
     given_names = Columns(("text",), {}, names=("n", "text"))
@@ -232,7 +238,7 @@ def test_field_that_does_not_fit_its_type_is_a_dead_letter_with_its_line(kind, f
     found = read("csv", data, Columns(("text",), {"label": kind}))
     assert (found.texts, found.dead) == (["x", "y"], [(1, "wrong_type")])
     assert found.letters[0]["raw"] == neighbour + b"," + spelled
-    assert found.letters[0]["message"] == f"label: {field.decode()!r} is no {kind}"
+    assert found.letters[0]["message"] == f"label: {field.decode()!r} is no {KEPT_NAMES[kind]}"
 
 
 @pytest.mark.parametrize("neighbour", [b"", b'a"b,c\n'])
@@ -245,6 +251,53 @@ def test_row_above_the_limit_is_a_dead_letter_however_many_lines_it_has(neighbou
         found = read(reader, b"text\na\n" + b"x" * 101 + b"\n\nb\n", TEXT._replace(max_row_bytes=100), step=30)
         assert found.rows == [(0, {"text": "a"}), (2, {"text": "b"})]
         assert found.dead == [(1, "too_long")]
+
+
+@pytest.mark.parametrize("before", [1, 1 << 17, 1 << 30])
+def test_rows_do_not_depend_on_what_the_process_read_before(before):
+    read("csv", b"text\na\n", TEXT._replace(max_row_bytes=max(before, 4)))
+    csv.field_size_limit(before)
+    data = b'text\n"open\n' + b"row\n" * 60_000
+    found = read("csv", data, TEXT._replace(max_row_bytes=1000), step=50_000)
+    assert (found.rows, found.dead) == ([], [(0, "too_long")])
+    assert found.letters[0]["message"] == "more than read.max_row_bytes (1000 bytes)"
+    assert found.letters[0]["raw"] == data[5 : 5 + 65536]
+    found = read("csv", data, step=50_000)
+    assert (found.rows, found.dead) == ([], [(0, "bad_row")])
+    found = read("csv", b'"' + b"x\n" * 100_000 + b'",b\n', XY)
+    assert found.rows == [(0, {"x": "x\n" * 100_000, "y": "b"})]
+
+
+rare_quotes = st.sampled_from(
+    [b"a", b"bc", b",", b"\n", b"\n", b"\n", b"\r\n", b'"', b'"', b'""', b'",', b',"', b"\xff"]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(rare_quotes, max_size=40).map(b"".join), st.integers(1, 12), st.sampled_from([None, 1, 3]))
+@example(b'"a\n""\n"",b\nc,d\n', 3, None)
+@example(b'"a\n"x\nc,d\n', 3, None)
+@example(b'"a\nb",""\n"c",d\n', 3, None)
+@example(b'"a\nb","\n",c\nd,e\n', 3, 1)
+def test_rows_above_the_limit_end_where_they_would_and_no_other_row_changes(data, limit, step):
+    longest = max((len(line) for _, line in lines_of(data)), default=0)
+    found = read("csv", data, XY._replace(max_row_bytes=max(limit, longest)), step=step)
+    whole = read("csv", data, XY, step=step)
+    long = {position for position, reason in found.dead if reason == "too_long"}
+    assert found.read == whole.read
+    assert found.rows == [row for row in whole.rows if row[0] not in long]
+    assert [x for x in found.dead if x[0] not in long] == [x for x in whole.dead if x[0] not in long]
+    assert all(len(x["raw"]) > max(limit, longest) for x in found.letters if x["reason"] == "too_long")
+
+
+def test_empty_row_keeps_its_line():
+    found = read("csv", b'text,label\n"",1\na,x\n,2\nb,3\n', Columns(("text",), {"label": pa.int64()}, "dead_letter"))
+    assert found.rows == [(3, {"text": "b", "label": 3})]
+    assert [(x["position"], x["reason"], x["raw"]) for x in found.letters] == [
+        (1, "wrong_type", b"a,x"),
+        (0, "empty_text", b'"",1'),
+        (2, "empty_text", b",2"),
+    ]
 
 
 @pytest.mark.parametrize("neighbour", [b"", b'a"b,c\n'])

@@ -336,3 +336,13 @@ def test_infinite_numbers_cannot_come_in():
     )
     assert all(math.isfinite(row["score"]) for _, row in found.rows)
     assert found.reasons == ["wrong_type"]
+
+
+def test_empty_row_keeps_its_line():
+    line = b'{"more": [1, 2], "text": ""}'
+    for before in (b"", b"no\n"):
+        data = before + b'{"text": "a"}\n\n' + line + b"\r\n"
+        found = read("jsonl", data, Columns(("text",), {}, "dead_letter"))
+        assert found.texts == ["a"]
+        assert (found.letters[-1]["reason"], found.letters[-1]["raw"]) == ("empty_text", line)
+        assert found.letters[-1]["position"] == len(data) - len(line) - 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.transforms.arrays.readers.reading import BOM, Trickle, lines_of
 from transforms.arrays.dead_letters import RAW_BYTES
-from transforms.arrays.readers.lines import cut_out, read_lines
+from transforms.arrays.readers.lines import BLOCK_LINES, cut_out, read_lines
 
 files = st.builds(
     lambda bom, body: bom + body,
@@ -75,6 +75,20 @@ def test_line_that_is_passed_over_is_never_held_and_keeps_its_beginning():
     assert passed == [(2, line[: RAW_BYTES + 1])]
     lines = [(int(p), block.line(i)) for block in blocks for i, p in enumerate(block.positions)]
     assert lines == [(0, b"a"), (2 + len(line) + 1, b"b")]
+
+
+@pytest.mark.parametrize("bom", [b"", BOM])
+@pytest.mark.parametrize("last", [b"", b"x", b"\r\n"])
+def test_many_short_lines_are_given_in_blocks_of_so_many(bom, last):
+    data = bom + b"a\nbcd\n\r\n" * BLOCK_LINES + last
+    blocks = list(read_lines(io.BytesIO(data), max_row_bytes=2))
+    assert max(len(block.starts) + len(block.too_long) for block in blocks) <= BLOCK_LINES
+    found = []
+    for block in blocks:
+        lines = [block.line(i) for i in range(len(block.starts))]
+        lines = [*zip(block.positions.tolist(), lines, strict=True), *((x.position, x.start) for x in block.too_long)]
+        found += sorted(lines)
+    assert found == lines_of(data)
 
 
 @pytest.mark.parametrize("start", [999_000, 1_000_001])

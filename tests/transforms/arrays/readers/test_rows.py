@@ -91,7 +91,7 @@ def test_numbers_beyond_a_float_do_not_become_infinite_unless_they_say_so():
         ({"keep": ("a", "b", "a")}, "read.keep: 'a' is named twice"),
         ({"columns": ("a", "a")}, "read.columns: 'a' is named twice"),
         ({"text_pair": "text"}, "read.text_pair: 'text' is read.text already"),
-        ({"text": "row_id"}, "read.text: a column called 'row_id' cannot be the text"),
+        ({"text": "row_id"}, "read.text: a column called 'row_id' cannot be a text; rename it"),
         ({"keep": {"a": "int"}}, "read.keep.a: 'int' is not known; did you mean int"),
         ({"keep": {"text": "int64"}}, "read.keep.text: it is a text, which cannot be kept as int64; write string"),
     ],
@@ -109,3 +109,12 @@ def test_section_says_which_columns_are_read():
     assert columns == Columns(("q", "a"), {"n": pa.int64()}, "drop", 268435456, ("q", "a", "n"))
     assert columns.wanted == ("q", "a", "n")
     assert [columns.type_of(name) for name in columns.wanted] == [pa.string(), pa.string(), pa.int64()]
+
+
+def test_rows_that_have_lines_are_buried_with_them():
+    columns = Columns(("text",), {}, "dead_letter", 3)
+    texts = pa.array(["a", "", None, "long"])
+    raw = [b"A", b"E", b"N", b"L"].__getitem__
+    found = make_rows(columns, "f", np.arange(4), [texts], DeadLetters(), raw)
+    assert dead(found) == [(2, "null_text", b"N"), (3, "too_long", b"L"), (1, "empty_text", b"E")]
+    assert places(found) == [0]

@@ -7,14 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.readers import kept_types
+from transforms.arrays.readers import Search, sample
 from transforms.arrays.readers.rows import KEPT_NAMES, Reading
 from transforms.arrays.readers.sample import SAMPLE_ROWS
 
 
 def types(data, path, **section):
-    found = kept_types(io.BytesIO(data), path, Reading(files=path, **section))
-    return None if found is None else {name: KEPT_NAMES[kind] for name, kind in found.items()}
+    reading = Reading(files=path, **section)
+    search = Search(reading)
+    found = sample(io.BytesIO(data), path, reading, search.said)
+    if found is None:
+        return None
+    search.take(found)
+    return {name: KEPT_NAMES[kind] for name, kind in search.kept().items()}
 
 
 def jsonl(*values, name="k"):
@@ -156,10 +161,13 @@ def test_column_that_the_first_file_does_not_have_is_named_with_the_closest(path
 
 def test_plain_text_has_one_column():
     assert types(b"a\n", "a.txt") == {}
-    with pytest.raises(ConfigError, match=r"read\.keep: a\.txt has no column 'label'"):
-        types(b"a\n", "a.txt", keep=("label",))
-    with pytest.raises(ConfigError, match=r"read\.text_pair: a\.txt is plain text, which has no second column"):
+    for section in ({"keep": ("label",)}, {"keep": {"label": "int64"}}):
+        with pytest.raises(ConfigError) as caught:
+            types(b"a\n", "a.txt", **section)
+        assert str(caught.value) == "read.keep: a.txt has no column 'label'; one of text"
+    with pytest.raises(ConfigError) as caught:
         types(b"a\n", "a.txt", text_pair="b")
+    assert str(caught.value) == "read.text_pair: a.txt is plain text, which has no second column"
 
 
 @pytest.mark.parametrize(
@@ -175,5 +183,31 @@ def test_compressed_files_and_files_named_otherwise_are_looked_into():
 
 
 def test_no_file_with_a_row_leaves_strings():
-    assert kept_types(None, "", Reading(keep=("k",))) == {"k": pa.string()}
-    assert kept_types(None, "", Reading(keep={"k": "int64"})) == {"k": pa.int64()}
+    assert Search(Reading(keep=("k",))).kept() == {"k": pa.string()}
+    assert Search(Reading(keep={"k": "int64"})).kept() == {"k": pa.int64()}
+
+
+def test_array_is_refused_where_no_line_is_an_object_and_is_a_bad_row_where_others_are():
+    for data in (b'[\n  {\n    "text": "a"\n  }\n]\n', b'[{"text": "a"}]\n', b" [1]\n[2]\n"):
+        with pytest.raises(ConfigError) as caught:
+            types(data, "a.jsonl")
+        assert str(caught.value) == ("read.format: a.jsonl begins with an array; JSON Lines has an object on each line")
+    assert types(b"[1]\n" + jsonl(1), "a.jsonl", keep=("k",)) == {"k": "int64"}
+
+
+def test_kept_column_of_json_whose_type_is_given_need_not_be_in_the_first_rows():
+    assert types(b'{"text": "a"}\n', "a.jsonl", keep={"k": "int64"}) == {"k": "int64"}
+    for path, data in (("a.csv", b"text\na\n"), ("a.parquet", parquet(text=["a"]))):
+        with pytest.raises(ConfigError, match=rf"read\.keep: {path} has no column 'k'; one of text"):
+            types(data, path, keep={"k": "int64"})
+
+
+def test_long_name_of_a_header_is_found_whole_and_shown_short():
+    name = "n" * 60
+    data = f"text,{name}1,z\na,7,1\n".encode()
+    assert types(data, "a.csv", keep=(f"{name}1",)) == {f"{name}1": "int64"}
+    with pytest.raises(ConfigError) as caught:
+        types(data, "a.csv", keep=("other",))
+    assert str(caught.value).startswith(f"read.keep: a.csv has no column 'other'; one of {'n' * 40}, text, z; if ")
+    with pytest.raises(ConfigError, match=f"has no column '{'n' * 40}'; did you mean {name}1"):
+        types(data, "a.csv", keep=("n" * 40,))

@@ -1,7 +1,9 @@
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.arrays.readers.reading import BOM, TEXT, lines_of, read
+from transforms.arrays.readers import Columns
 
 
 def reference(data):
@@ -50,3 +52,21 @@ def test_too_long_line_keeps_its_first_bytes():
     assert found.dead == [(2, "too_long")]
     assert (found.letters[0]["raw"], found.letters[0]["raw_truncated"]) == (b"x" * 65536, True)
     assert "read.max_row_bytes (100 bytes)" in found.letters[0]["message"]
+
+
+def test_empty_line_that_is_buried_keeps_its_line_and_its_neighbours_theirs():
+    found = read("text", b"a\n\xff\n\r\nb\n", TEXT._replace(empty="dead_letter"))
+    assert found.rows == [(0, {"text": "a"}), (6, {"text": "b"})]
+    assert [(x["position"], x["reason"], x["raw"]) for x in found.letters] == [
+        (2, "bad_encoding", b"\xff"),
+        (4, "empty_text", b""),
+    ]
+
+
+def test_line_has_no_second_text_and_no_kept_column_but_itself():
+    kept = Columns(("text",), {"n": pa.int64(), "text": pa.string()})
+    assert read("text", b"a\n", kept).rows == [(0, {"text": "a", "n": None})]
+    found = read("text", b"a\nb\n", Columns(("text", "pair"), {}))
+    assert (found.rows, found.dead) == ([], [(0, "missing_column"), (2, "missing_column")])
+    assert found.letters[1]["message"] == "no 'pair'; a line of plain text is 'text' alone"
+    assert found.letters[1]["raw"] == b"b"
