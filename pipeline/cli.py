@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        return _answer(list(sys.argv[1:] if arguments is None else arguments))
     except ConfigError as error:
         say(_one_line(error))
         return USAGE
@@ -155,12 +155,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         with contextlib.suppress(OSError):
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the interpreter's last flush
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return DONE
     except Exception as error:  # noqa: BLE001 - a defect: told whole, with the exit code of a failed job
         traceback.print_exc()
         say(f"the job failed: {_one_line(error)}")
         return FAILED
+
+
+def _answer(arguments: list[str]) -> int:
+    code = _dispatch(arguments)
+    sys.stdout.flush()  # here, where a reader that has gone is no defect
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:
