@@ -15,13 +15,13 @@ from pipeline.generations import note_spills
 from pipeline.manifest import MANIFEST, canonical
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
+from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
 from transforms.arrays.formats import TYPE_NAMES, schema_of
 from transforms.arrays.readers.rows import KEPT_NAMES
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, refuse_remote_output, write_bytes
 from transforms.inputs import Corpus, find_corpus
-from transforms.tokenizer_files import CONFIG, TOKENIZER, TokenizerFiles, read_tokenizer_files
+from transforms.tokenizer_files import CONFIG, TOKENIZER, TokenizerFiles, facts_of, read_tokenizer_files
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -107,12 +107,7 @@ def prepare(config: Config) -> Job:
     refuse_remote_output(config.write.path)
     corpus = find_corpus(config.read)
     files = read_tokenizer_files(config.tokenize.tokenizer)
-    facts = read_facts(
-        files.tokenizer_json,
-        files.config_json,
-        add_special_tokens=config.tokenize.add_special_tokens,
-        ignore=config.tokenize.ignore,
-    )
+    facts = facts_of(files, config.tokenize)
     tokenizer = plain_tokenizer(files.tokenizer_json)
     choice = choose_engine(tokenizer, config.tokenize.engine)
     pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.facts import pad_token_id, plain_tokenizer, read_facts
+from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.pad import Padding
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, is_local, read_bytes
@@ -77,6 +77,16 @@ def _command(where: str, folder: str) -> str:
     return f'python -c "{load}"'
 
 
+def facts_of(files: TokenizerFiles, tokenization: Tokenization) -> TokenizerFacts:
+    """Says what a tokenizer's files say, as the section `tokenize` wants them read: see `read_facts`."""
+    return read_facts(
+        files.tokenizer_json,
+        files.config_json,
+        add_special_tokens=tokenization.add_special_tokens,
+        ignore=tokenization.ignore,
+    )
+
+
 def shape_for(tokenization: Tokenization, **sections: Any) -> Shape:
     """Resolves the sections of a job against a tokenizer, for use of the transforms by themselves.
 
@@ -92,12 +102,7 @@ def shape_for(tokenization: Tokenization, **sections: Any) -> Shape:
         ConfigError: The sections contradict each other or the tokenizer.
     """
     files = read_tokenizer_files(tokenization.tokenizer)
-    facts = read_facts(
-        files.tokenizer_json,
-        files.config_json,
-        add_special_tokens=tokenization.add_special_tokens,
-        ignore=tokenization.ignore,
-    )
+    facts = facts_of(files, tokenization)
     padding = sections.get("padding") or Padding()
     tokenizer = plain_tokenizer(files.tokenizer_json)
     pad_id = pad_token_id(tokenizer, facts, padding.token) if padding.pads else None
