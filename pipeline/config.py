@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHUFFLES = ("auto", "runner", "files", "none")
-LATER = ("none",)
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -47,7 +46,7 @@ class Running(Spec, frozen=True):
     Attributes:
         id: The run's name; None for a fingerprint of inputs, configuration and tokenizer.
         seed: Of row order, shards and splits.
-        shuffle: How rows come together in shards.
+        shuffle: How rows come together in shards: a name of `SHUFFLES`; "none" for not at all.
         spill_dir: For the shuffle through files.
         max_dead_letters: Fraction of the rows read above which the job fails.
         incremental: Whether only new inputs are read.
@@ -65,13 +64,16 @@ class Running(Spec, frozen=True):
         if self.id is not None and not RUN_ID.fullmatch(self.id):
             raise ConfigError(f"run.id: {self.id!r} cannot name a folder; use letters, digits, dot, dash, underscore")
         one_of(self.shuffle, SHUFFLES, "run.shuffle")
-        if self.shuffle in LATER:
-            raise ConfigError(f"run.shuffle: {self.shuffle} is not available yet; write auto, files or runner")
         at_least(self.seed, 0, "run.seed")
         if not 0 <= self.max_dead_letters <= 1:
             raise ConfigError(f"run.max_dead_letters: {self.max_dead_letters} is no fraction; write 0 to 1")
         if self.incremental:
             raise ConfigError("run.incremental: not available yet")
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether rows of different units of work come together in shards."""
+        return self.shuffle != "none"
 
 
 class Config(Spec, frozen=True):
@@ -105,10 +107,15 @@ class Config(Spec, frozen=True):
     beam: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuses kept columns that would stand where an output column stands."""
+        """Refuses kept columns that would stand where an output column stands, and shards nobody deals out to."""
         for name in self.read.keep:
             if name in OUTPUT_COLUMNS:
                 raise ConfigError(f"read.keep: {name!r} is also an output column; rename it in the input")
+        if not self.run.shuffles and self.write.shards != "auto":
+            raise ConfigError(
+                f"write.shards: {self.write.shards} cannot be had with run.shuffle: none, where each unit of work "
+                "writes shards of its own; leave it out and set read.split_bytes"
+            )
 
 
 def load_config(source: str | Path | Mapping[str, Any] | None, overrides: Iterable[str] = ()) -> Config:

@@ -9,7 +9,8 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 
 from pipeline.commit import Commit, add_counts, check_dead_letters
-from pipeline.job import Job, begin_attempt, describe, prepare, spill_folder
+from pipeline.description import describe
+from pipeline.job import Job, begin_attempt, prepare, spill_folder
 from transforms.bucket import BucketByLength
 from transforms.dead_letters import WriteDeadLetters, count_reasons
 from transforms.read import ReadCorpus
@@ -17,6 +18,7 @@ from transforms.step import Counts
 from transforms.tokenize import Tokenize
 from transforms.truncate import Truncate
 from transforms.write import WriteShards
+from transforms.write_in_order import WriteInOrder
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -60,16 +62,26 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
     texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
     unneeded = [text for text in texts if text not in job.corpus.kept]
 
-    read = pipeline | "Read" >> ReadCorpus(config.read, job.corpus, progress).with_dead_letters()
-    # RecordBatch: row_id, texts, kept columns
-    tokenized = read.rows | "Tokenize" >> Tokenize(config.tokenize, texts).with_dead_letters()
-    # RecordBatch: the same, and the ids of each text
-    truncated = tokenized.rows | "Truncate" >> Truncate(shape, unneeded).with_dead_letters()
-    # RecordBatch: row_id, ids with special tokens, content lengths, kept columns
-    dealt = truncated.rows | "BucketByLength" >> BucketByLength(shape)
-    # (shard, RecordBatch)
+    reading = ReadCorpus(config.read, job.corpus, progress)
+    tokenizing = Tokenize(config.tokenize, texts)
+    truncating = Truncate(shape, unneeded)
 
-    steps = (read, tokenized, truncated)
+    if config.run.shuffles:
+        read = pipeline | "Read" >> reading.with_dead_letters()
+        # RecordBatch: row_id, texts, kept columns
+        tokenized = read.rows | "Tokenize" >> tokenizing.with_dead_letters()
+        # RecordBatch: the same, and the ids of each text
+        truncated = tokenized.rows | "Truncate" >> truncating.with_dead_letters()
+        # RecordBatch: row_id, ids with special tokens, content lengths, kept columns
+        dealt = truncated.rows | "BucketByLength" >> BucketByLength(shape)
+        # (shard, RecordBatch)
+        steps: tuple[Any, ...] = (read, tokenized, truncated)
+    else:
+        # All in one step, since runners may mix the batches between two.
+        in_order = WriteInOrder(reading, (tokenizing, truncating), config.write, shape, progress)
+        written = pipeline | "WriteInOrder" >> in_order
+        steps = (written,)
+
     letters = tuple(step.dead_letters for step in steps) | "DeadLetters" >> beam.Flatten()
     # RecordBatch: reason, message, place, raw content
     reasons = letters | "CountReasons" >> beam.Map(count_reasons).with_output_types(Counts)
@@ -79,12 +91,16 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
         | "AddCounts" >> beam.CombineGlobally(add_counts).with_output_types(Counts)
     )
     buried = letters | "WriteDeadLetters" >> WriteDeadLetters(config.write.path, shape.shards)
-    # The limit is judged when the dead letters are on disk, and before a shard is written.
+    # The limit is judged when the dead letters are on disk, and before a shuffled shard is written. In order, reading
+    # and writing are one, so there it is judged before the commit alone.
     gate = counts | "CheckDeadLetters" >> beam.Map(
         lambda sums, _: check_dead_letters(sums, limit, folder), AsIter(buried)
     ).with_output_types(Counts)
 
-    shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress, spills)
+    if config.run.shuffles:
+        shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress, spills)
+    else:
+        shards = written.shards
     # {files, counts}
     commit = beam.ParDo(Commit(described, job), AsSingleton(gate), AsIter(shards), AsIter(buried))
     # On one element of its own, so that it runs for no rows too.

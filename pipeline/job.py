@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import secrets
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,8 +15,7 @@ from pipeline.manifest import MANIFEST, canonical
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
-from transforms.arrays.formats import TYPE_NAMES, schema_of
-from transforms.arrays.readers.rows import KEPT_NAMES
+from transforms.arrays.formats import schema_of
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, refuse_remote_output, write_bytes
 from transforms.inputs import Corpus, find_corpus
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 SHARD_BYTES = 256 << 20  # of inputs on disk, for write.shards: auto
-
-VERSIONED = ("oblong", "apache-beam", "tokenizers", "pyarrow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -149,11 +145,13 @@ def _shape(config: Config, corpus: Corpus, facts: TokenizerFacts, pad_id: int | 
 def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: TokenizerFiles) -> str:
     """Names what the data files depend on: not where they go, nor what runs the job."""
     sections = msgspec.to_builtins(config)
-    for key in ("files", "root", "split_bytes"):
+    for key in ("files", "root"):
         del sections["read"][key]
     del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
-    for key in ("id", "shuffle", "spill_dir"):
+    for key in ("id", "spill_dir"):
         del sections["run"][key]
+    if config.run.shuffles:  # else the units of work are the shards
+        del sections["read"]["split_bytes"], sections["run"]["shuffle"]
     # However it was spelled: true is longest, a single format a list of one.
     sections["pad"]["to"], sections["truncate"]["strategy"] = config.pad.name, config.truncate.name
     sections["write"]["formats"] = config.write.names
@@ -221,68 +219,11 @@ def spill_folder(job: Job, *, shared_disk: bool) -> str | None:
         shared_disk: Whether all workers see the launcher's disk.
 
     Returns:
-        A folder of this attempt alone; None where the runner carries the rows.
+        A folder of this attempt alone; None where the runner carries the rows, or nothing does.
     """
     running = job.config.run
-    if running.shuffle == "runner" or (running.shuffle == "auto" and not shared_disk):
+    if running.shuffle in ("runner", "none") or (running.shuffle == "auto" and not shared_disk):
         return None
     if running.spill_dir is None:
         return f"{job.scratch_folder}/spill"
     return f"{running.spill_dir.rstrip('/')}/oblong-{job.run_id}-{job.attempt}"
-
-
-def resolved(job: Job) -> dict[str, Any]:
-    """The configuration as the manifest has it, with what was null or auto filled in."""
-    structs = msgspec.structs
-    config = structs.replace(
-        job.config,
-        read=structs.replace(job.config.read, keep={name: KEPT_NAMES[k] for name, k in job.corpus.kept.items()}),
-        truncate=job.shape.truncation,
-        bucket=structs.replace(job.config.bucket, boundaries=job.shape.layout.edges),
-        pad=structs.replace(job.shape.layout.padding, token=job.config.pad.token or job.facts.pad_token),
-        write=structs.replace(
-            job.config.write,
-            columns=job.shape.columns,
-            shards=job.shape.shards,
-            compression=job.config.write.codecs(),
-        ),
-        split=dict(job.shape.splits),
-    )
-    sections: dict[str, Any] = msgspec.to_builtins(config)
-    return sections
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the data files depend on."""
-    return {name: metadata.version(name) for name in VERSIONED}
-
-
-def describe(job: Job) -> dict[str, Any]:
-    """Everything of a manifest that is known before the job runs.
-
-    Args:
-        job: The job.
-
-    Returns:
-        The manifest without files, dead letters and totals.
-    """
-    return {
-        "run_id": job.run_id,
-        "attempt": job.attempt,
-        "created": job.created,
-        "fingerprint": job.fingerprint,
-        "config": resolved(job),
-        "notes": list(job.notes),
-        "tokenizer": {
-            "path": f"{job.attempt}/tokenizer",
-            "sha256": job.facts.sha256,
-            "config_sha256": hashlib.sha256(job.files.config_json).hexdigest() if job.files.config_json else None,
-            "engine": job.engine,
-            "engine_reason": job.engine_reason,
-            "vocab_size": job.facts.vocab_size,
-            "model_max_length": job.facts.model_max_length,
-        },
-        "inputs": [{"path": f.path, "file": f.file, "bytes": f.bytes, "changed": f.changed} for f in job.corpus.files],
-        "schema": [{"name": field.name, "type": TYPE_NAMES[field.type]} for field in job.schema],
-        "versions": versions(),
-    }

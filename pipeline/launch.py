@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions
 
+from pipeline.description import versions
 from pipeline.graph import build_job
-from pipeline.job import Job, next_free, prepare, spill_folder, versions
+from pipeline.job import Job, next_free, prepare, spill_folder
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden

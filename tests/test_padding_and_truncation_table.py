@@ -22,10 +22,11 @@ from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import pad_token_id, read_facts
+from transforms.arrays.groups import pad_shard
 from transforms.arrays.identity import row_ids
 from transforms.arrays.pad import COLUMNS, Padding
 from transforms.arrays.shape import Shape, make_shape
-from transforms.arrays.shards import Shard, deal, pad_shard
+from transforms.arrays.shards import Shard, deal
 from transforms.arrays.truncate import Truncation
 from transforms.tokenize import tokenize
 from transforms.truncate import _Truncate

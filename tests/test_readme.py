@@ -43,7 +43,6 @@ def test_other_spellings_are_those_that_are_accepted():
 
 def test_what_cannot_be_had_yet_is_really_refused():
     from pipeline.cli import LATER
-    from pipeline.config import LATER as SHUFFLES
     from pipeline.config import load_config
     from transforms.arrays.errors import ConfigError
 
@@ -53,10 +52,6 @@ def test_what_cannot_be_had_yet_is_really_refused():
         assert f"`{key}`" in limits or f"`{key}: {value}`" in limits
         with pytest.raises(ConfigError, match="not available yet"):
             load_config({}, [f"{key}={value}"])
-    for shuffle in SHUFFLES:
-        assert f"`{shuffle}`" in limits
-        with pytest.raises(ConfigError, match="not available yet"):
-            load_config({}, [f"run.shuffle={shuffle}"])
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__name__)

@@ -8,8 +8,9 @@ import apache_beam as beam
 import pyarrow as pa
 
 import transforms.coders  # noqa: F401 - registers the coder that batches need
+from transforms.arrays.groups import pad_shard, split_batches
 from transforms.arrays.shape import Shape
-from transforms.arrays.shards import Shard, keyed, pad_shard, split_batches
+from transforms.arrays.shards import Shard, keyed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -24,6 +24,9 @@ SECONDS = 0.2  # between two notes of progress
 BATCH_ROWS = 8192  # of a batch, at the most
 BATCH_BYTES = 4 << 20  # of a batch's columns: thousands of rows, and small beside a worker's memory
 
+# A unit of work, and the size of each of its files by path as the inputs were listed.
+Unit = tuple[Split, dict[str, int]]
+
 
 class ReadCorpus(Step):
     """Reads a corpus into batches.
@@ -43,16 +46,26 @@ class ReadCorpus(Step):
         self._corpus = corpus if corpus is not None else find_corpus(reading)
         self._progress = progress
 
-    def expand(self, pipeline: Any) -> Any:
-        """Divides the inputs, spreads the units over the workers, and reads each."""
+    def units(self) -> list[Unit]:
+        """Divides the inputs.
+
+        Returns:
+            The units of work in the order of the inputs, each with the sizes of its files.
+        """
         sizes = {file.path: file.bytes for file in self._corpus.files}
-        splits = [
+        return [
             (split, {source.path: sizes[source.path] for source in split.sources})
             for split in divide(self._corpus, self._reading)
         ]
-        units = pipeline | "Splits" >> beam.Create(splits) | "Spread" >> beam.Reshuffle()
-        columns = columns_of(self._reading, self._corpus.kept)
-        return self.apply_dofn(units, _Read(columns, self._progress))
+
+    def dofn(self) -> beam.DoFn:
+        """Reads each unit."""
+        return _Read(columns_of(self._reading, self._corpus.kept), self._progress)
+
+    def expand(self, pipeline: Any) -> Any:
+        """Divides the inputs, spreads the units over the workers, and reads each."""
+        units = pipeline | "Splits" >> beam.Create(self.units()) | "Spread" >> beam.Reshuffle()
+        return self.apply_dofn(units, self.dofn())
 
 
 class _Read(beam.DoFn):
@@ -60,7 +73,7 @@ class _Read(beam.DoFn):
         self._columns = columns
         self._progress = progress
 
-    def process(self, unit: tuple[Split, dict[str, int]]) -> Iterator[Any]:
+    def process(self, unit: Unit) -> Iterator[Any]:
         """Reads one unit; a batch may hold rows of several of its files."""
         split, sizes = unit
         meter = _Meter(self._progress, split.bytes)

@@ -45,6 +45,19 @@ class Step(beam.PTransform):
 
     _asked = False
 
+    def dofn(self) -> beam.DoFn:
+        """Makes the DoFn that does the step's work, one batch at a time.
+
+        Returns:
+            A DoFn that yields RecordBatches, and dead letters and counts by `dead` and `counts`; it keeps nothing
+            from one element to the next that its output depends on, and needs no `start_bundle`, `finish_bundle`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no DoFn of its own")
+
+    def expand(self, rows: Any) -> Any:
+        """Does the step's work on each batch."""
+        return self.apply_dofn(rows, self.dofn())
+
     def with_dead_letters(self: StepType) -> StepType:
         """Asks for dead letters and counts beside the rows.
 

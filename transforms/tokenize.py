@@ -37,9 +37,9 @@ class Tokenize(Step):
         self._tokenization = tokenization
         self._texts = tuple(texts)
 
-    def expand(self, batches: Any) -> Any:
+    def dofn(self) -> beam.DoFn:
         """Encodes each batch."""
-        return self.apply_dofn(batches, _Tokenize(self._tokenization, self._texts))
+        return _Tokenize(self._tokenization, self._texts)
 
 
 class _Tokenize(beam.DoFn):

@@ -44,9 +44,9 @@ class Truncate(Step):
         self._shape = shape
         self._drop = tuple(drop)
 
-    def expand(self, batches: Any) -> Any:
+    def dofn(self) -> beam.DoFn:
         """Cuts each batch."""
-        return self.apply_dofn(batches, _Truncate(self._shape, self._drop))
+        return _Truncate(self._shape, self._drop)
 
 
 class _Truncate(beam.DoFn):

@@ -12,8 +12,9 @@ import pyarrow as pa
 import transforms.coders  # noqa: F401 - registers the coder that batches need
 from transforms.arrays.checksummed import Checksummed
 from transforms.arrays.formats import FORMATS, Writing
+from transforms.arrays.groups import Group, is_padded, pad_shard, regroup
 from transforms.arrays.shape import Shape
-from transforms.arrays.shards import Group, Shard, is_padded, keyed, pad_shard, regroup
+from transforms.arrays.shards import Shard, keyed
 from transforms.files import publish
 from transforms.shuffle import GroupShards, load
 
@@ -100,49 +101,77 @@ def write_shard(stem: str, groups: Iterable[Group], writing: Writing, shape: Sha
     Returns:
         `files`: one dict a format; `counts`: rows, tokens and padding, once whatever the formats.
     """
-    shard = Shard.parse(stem)
-    bucket = shape.layout.index(shard.bucket)
-    totals = dict.fromkeys(("rows_written", "tokens", "padding", "rows_truncated", "tokens_dropped"), 0)
-    fixed: int | None = shape.layout.target(bucket)
-    writers: dict[str, tuple[str, Checksummed, Any]] = {}
     with ExitStack() as stack:
+        writer = ShardWriter(stem, writing, shape, stack)
         for group in groups:
-            if not writers:
-                writers = _open(stem, group.columns.schema, writing, stack)
-            for _, _, writer in writers.values():
-                writer.write(group.columns)
-            fixed = fixed if fixed is not None and (group.widths == fixed).all() else None
-            totals["rows_written"] += len(group.widths)
-            totals["tokens"] += int(group.lengths.sum())
-            totals["padding"] += int(group.widths.sum() - group.lengths.sum())
-            totals["rows_truncated"] += int(np.count_nonzero(group.dropped))
-            totals["tokens_dropped"] += int(group.dropped.sum())
-        for _, _, writer in writers.values():
+            writer.write(group)
+        writer.close()
+    return writer.record()
+
+
+class ShardWriter:
+    """Writes one shard in every format, group by group.
+
+    Args:
+        stem: The shard's path below `writing.path`, without suffix.
+        writing: Formats and codecs.
+        shape: How the batches are made.
+        stack: Its files appear under their names when this is left without an error.
+    """
+
+    def __init__(self, stem: str, writing: Writing, shape: Shape, stack: ExitStack) -> None:
+        self._stem = stem
+        self._writing = writing
+        self._stack = stack
+        self._shard = Shard.parse(stem)
+        bucket = shape.layout.index(self._shard.bucket)
+        self._per_batch = shape.layout.rows[bucket]
+        self._width = shape.layout.target(bucket)
+        self._counts = dict.fromkeys(("rows_written", "tokens", "padding", "rows_truncated", "tokens_dropped"), 0)
+        self._writers: dict[str, tuple[str, Checksummed, Any]] = {}
+
+    def write(self, group: Group) -> None:
+        """Appends whole batches; the first opens the files."""
+        if not self._writers:
+            self._open(group.columns.schema)
+        for _, _, writer in self._writers.values():
+            writer.write(group.columns)
+        if self._width is not None and (group.widths != self._width).any():
+            self._width = None
+        self._counts["rows_written"] += len(group.widths)
+        self._counts["tokens"] += int(group.lengths.sum())
+        self._counts["padding"] += int(group.widths.sum() - group.lengths.sum())
+        self._counts["rows_truncated"] += int(np.count_nonzero(group.dropped))
+        self._counts["tokens_dropped"] += int(group.dropped.sum())
+
+    def close(self) -> None:
+        """Ends the files; they still have no names."""
+        for _, _, writer in self._writers.values():
             writer.close()
-    per_batch = shape.layout.rows[bucket]
-    shared = {
-        "split": shard.split,
-        "bucket": shard.bucket,
-        "rows": totals["rows_written"],
-        "batches": -(-totals["rows_written"] // per_batch),
-        "rows_per_batch": per_batch,
-        "width": fixed,
-        "tokens": totals["tokens"],
-        "padding": totals["padding"],
-    }
-    files = [
-        {"path": path, "format": name, **shared, "bytes": sink.bytes, "crc32c": sink.crc32c}
-        for name, (path, sink, _) in writers.items()
-    ]
-    return {"files": files, "counts": totals}
 
+    def record(self) -> FileRecord:
+        """Says what was written, after `close`: see `write_shard`."""
+        shared = {
+            "split": self._shard.split,
+            "bucket": self._shard.bucket,
+            "rows": self._counts["rows_written"],
+            "batches": -(-self._counts["rows_written"] // self._per_batch),
+            "rows_per_batch": self._per_batch,
+            "width": self._width,
+            "tokens": self._counts["tokens"],
+            "padding": self._counts["padding"],
+        }
+        files = [
+            {"path": path, "format": name, **shared, "bytes": sink.bytes, "crc32c": sink.crc32c}
+            for name, (path, sink, _) in self._writers.items()
+        ]
+        return {"files": files, "counts": dict(self._counts)}
 
-def _open(stem: str, schema: Any, writing: Writing, stack: ExitStack) -> dict[str, tuple[str, Checksummed, Any]]:
-    """Opens a file for each format; they appear under their names when the stack is left."""
-    opened = {}
-    for name, codec in writing.codecs().items():
-        path = stem + FORMATS[name].suffix(codec)
-        sink = Checksummed(stack.enter_context(publish(f"{writing.path}/{path}", f"{writing.path}.tmp")))
-        stack.callback(sink.abandon)
-        opened[name] = (path, sink, FORMATS[name](sink, schema, codec))
-    return opened
+    def _open(self, schema: Any) -> None:
+        """Opens a file for each format."""
+        for name, codec in self._writing.codecs().items():
+            path = self._stem + FORMATS[name].suffix(codec)
+            folder = self._writing.path
+            sink = Checksummed(self._stack.enter_context(publish(f"{folder}/{path}", f"{folder}.tmp")))
+            self._stack.callback(sink.abandon)
+            self._writers[name] = (path, sink, FORMATS[name](sink, schema, codec))

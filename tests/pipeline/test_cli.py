@@ -53,7 +53,7 @@ MISTAKES = {
     ),
     "boundaries that do not rise": (["--set=bucket.boundaries=[64, 32]"], "bucket.boundaries: [64, 32] must rise"),
     "boundaries of later": (["--set=bucket.boundaries=auto"], "bucket.boundaries: auto is not available yet"),
-    "shuffle of later": (["--set=run.shuffle=none"], "run.shuffle: none is not available yet"),
+    "shards without a shuffle": (["--set=run.shuffle=none", "--set=write.shards=2"], "write.shards: 2 cannot be had"),
     "incremental": (["--set=run.incremental=true"], "run.incremental: not available yet"),
     "remote output": (["--output=gs://bucket/x"], "write.path: gs://bucket/x"),
     "no output": (["--output="], "write.path: '' names no folder"),

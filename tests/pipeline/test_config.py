@@ -315,7 +315,6 @@ def test_wrong_type_inside_a_list_or_mapping_is_named_to_its_place(source, said)
         ("run.id", "..", "'..' cannot name a folder"),
         ("run.id", "", "'' cannot name a folder"),
         ("run.seed", -1, "-1 is too small; it must be at least 0"),
-        ("run.shuffle", "none", "none is not available yet; write auto, files or runner"),
         ("run.shuffle", "runer", "'runer' is not known; did you mean runner?"),
         ("run.incremental", True, "not available yet"),
         ("run.max_dead_letters", 1.5, "1.5 is no fraction; write 0 to 1"),
@@ -413,3 +412,14 @@ def test_set_in_one_spelling_beats_the_file_in_the_other():
 def test_configuration_is_frozen():
     with pytest.raises(AttributeError):
         Config().truncate = None  # type: ignore[misc]
+
+
+def test_shards_are_not_counted_beforehand_where_units_of_work_write_their_own():
+    assert refusal({"run": {"shuffle": "none"}, "write": {"shards": 3}}) == (
+        "write.shards: 3 cannot be had with run.shuffle: none, where each unit of work writes shards of its own; "
+        "leave it out and set read.split_bytes"
+    )
+    for shards in ({}, {"shards": "auto"}):
+        config = load_config({"run": {"shuffle": "none"}, "write": shards})
+        assert not config.run.shuffles
+    assert load_config({"run": {"shuffle": "files"}, "write": {"shards": 3}}).run.shuffles

@@ -1,11 +1,13 @@
 import json
 
 import apache_beam as beam
+import msgspec
 import pyarrow as pa
 import pytest
 from apache_beam.coders import coders
 
 from pipeline import build, load_config
+from pipeline.config import Running
 from tests.runs import KEEP, some_rows, write_jsonl, write_tokenizer
 from transforms.coders import RecordBatchCoder
 
@@ -16,6 +18,8 @@ PLAIN = (
     "AddCounts/",
     "WriteDeadLetters/ParDo(_Write)",
     "WriteShards/Write",
+    "WriteInOrder/Splits/",
+    "WriteInOrder/Spread/",
     "Once/",
     "Commit",
 )
@@ -63,6 +67,10 @@ def config(tmp_path):
     )
 
 
+def in_order(config):
+    return msgspec.structs.replace(config, run=Running(shuffle="none"))
+
+
 def test_batches_never_meet_a_pickling_coder(config):
     pipeline = beam.Pipeline()
     build(pipeline, config)
@@ -79,6 +87,17 @@ def test_batches_never_meet_a_pickling_coder(config):
         "DeadLetters",
         "WriteDeadLetters",
     }
+
+
+def test_batches_never_meet_a_pickling_coder_in_order_either(config):
+    pipeline = beam.Pipeline()
+    build(pipeline, in_order(config))
+    # What WriteInOrder gives beside its dead letters is what the manifest says of a shard, and counts.
+    assert set(pickled(pipeline)) <= {"WriteInOrder/Write/ParDo(_WriteUnit)"}
+    carrying = {
+        name.split("/")[0] for name, found in coders_of(pipeline) if any(isinstance(c, RecordBatchCoder) for c in found)
+    }
+    assert carrying == {"WriteInOrder", "DeadLetters", "WriteDeadLetters"}
 
 
 def test_batches_that_would_be_pickled_are_noticed(config):
@@ -121,3 +140,12 @@ def test_steps_are_labelled_in_the_order_of_the_data(config):
     labels = [part.full_label for part in pipeline.transforms_stack[0].parts]
     wanted = ["Read", "Tokenize", "Truncate", "BucketByLength", "WriteDeadLetters", "WriteShards", "Commit"]
     assert [label for label in labels if label in wanted] == wanted
+
+
+def test_rows_in_order_are_shuffled_nowhere_but_dead_letters(config):
+    pipeline = beam.Pipeline()
+    build(pipeline, in_order(config))
+    labels = [part.full_label for part in pipeline.transforms_stack[0].parts]
+    wanted = ["WriteInOrder", "DeadLetters", "WriteDeadLetters", "CheckDeadLetters", "Commit"]
+    assert [label for label in labels if label in wanted] == wanted
+    assert not {"Read", "Tokenize", "Truncate", "BucketByLength", "WriteShards"} & set(labels)

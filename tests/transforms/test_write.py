@@ -4,7 +4,8 @@ import pytest
 from tests.runs import contents
 from tests.transforms.conftest import COUNT
 from transforms import Writing
-from transforms.arrays.shards import deal, pad_shard
+from transforms.arrays.groups import pad_shard
+from transforms.arrays.shards import deal
 from transforms.write import write_shard
 
 STEM = "train/bucket-00008/part-00000-of-00002"

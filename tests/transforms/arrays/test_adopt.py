@@ -15,9 +15,10 @@ from tests.transforms.arrays.facts import PAIR, SINGLE, facts
 from transforms.arrays.adopt import content_hash, with_contents, with_identity, with_length
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.errors import JobError
+from transforms.arrays.groups import pad_shard
 from transforms.arrays.identity import ROW_ID, row_ids
 from transforms.arrays.shape import make_shape
-from transforms.arrays.shards import Shard, deal, pad_shard
+from transforms.arrays.shards import Shard, deal
 from transforms.arrays.template import Piece, Template
 
 # BERT's special tokens around 3, 0 and 1 tokens.

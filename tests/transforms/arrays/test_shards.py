@@ -1,4 +1,4 @@
-"""Shards: where each row goes, how a shard is ordered, cut into batches and padded, and put together again."""
+"""Shards: where each row goes, and what stands in each shard in the end."""
 
 from __future__ import annotations
 
@@ -12,68 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.arrays.facts import facts
-from transforms.arrays import shards as module
-from transforms.arrays.bucket import Batching, Bucketing
-from transforms.arrays.identity import choose_split, order, row_id_strings, row_ids
-from transforms.arrays.pad import Padding
+from tests.transforms.arrays.truncated_rows import COLUMNS, SHAPES, made, padded, rows, shaped
+from transforms.arrays.bucket import Bucketing
+from transforms.arrays.groups import pad_shard
+from transforms.arrays.identity import choose_split, order, row_id_strings
 from transforms.arrays.shape import Shape, make_shape
-from transforms.arrays.shards import Group, Shard, deal, is_padded, keyed, pad_shard, regroup, split_batches
-from transforms.arrays.truncate import Truncation
-
-
-def shaped(columns=("input_ids", "attention_mask", "row_id"), shards=1, seed=0, **batching):
-    return make_shape(
-        facts(model_max_length=None),
-        0,
-        truncation=Truncation(max_length=32),
-        bucketing=Bucketing(boundaries=(8, 32)),
-        batching=Batching(rows=4, **batching),
-        padding=Padding(to="longest"),
-        columns=columns,
-        shards=shards,
-        seed=seed,
-    )
-
-
-def rows(count=100):
-    """Rows as Truncate gives them, of 2 to 21 tokens."""
-    sizes = [2 + i % 20 for i in range(count)]
-    return pa.RecordBatch.from_pydict(
-        {
-            "row_id": row_ids("a.txt", np.arange(count)),
-            "input_ids": pa.array([[101, *range(1, n - 1), 102] for n in sizes], pa.list_(pa.int32())),
-            "length": pa.array(
-                [{"text": n - 2, "dropped": 0} for n in sizes],
-                pa.struct([("text", pa.int32()), ("dropped", pa.int32())]),
-            ),
-            "label": pa.array(range(count), pa.int64()),
-        }
-    )
-
-
-def padded(stem, parts, shape):
-    """The batches of a shard one by one, as Pad gives them."""
-    bucket = Shard.parse(stem).bucket
-    size, number, batches = shape.layout.rows[shape.layout.index(bucket)], 0, []
-    for group in pad_shard(parts, bucket, shape):
-        batches += split_batches(group, stem, size, number)
-        number = len(batches)
-    return batches
-
-
-def test_batches_say_which_of_which_shard_they_are_and_what_their_rows_are():
-    stem = "train/bucket-00008/part-00000-of-00001"
-    group = Group(pa.record_batch({"a": [1, 2, 3]}), np.array([4, 4, 2]), np.array([3, 4, 2]), np.array([0, 1, 0]))
-    assert not is_padded(group.columns)
-    first, second = split_batches(group, stem, 2, 3)
-    assert is_padded(first)
-    assert (first.to_pydict(), second.to_pydict()) == ({"a": [1, 2]}, {"a": [3]})
-    assert first.schema.metadata == {
-        b"oblong.shard": stem.encode(),
-        b"oblong.batch": b"3",
-        b"oblong.rows": b'{"widths": [4, 4], "lengths": [3, 4], "dropped": [0, 1]}',
-    }
-    assert second.schema.metadata[b"oblong.batch"] == b"4"
+from transforms.arrays.shards import Shard, deal, keyed
 
 
 def test_rows_are_keyed_however_they_come():
@@ -96,75 +40,11 @@ def test_every_row_goes_to_one_shard_of_its_bucket():
     assert {Shard.parse(stem).number for stem, _ in dealt} == {0, 1, 2}
 
 
-@pytest.mark.parametrize("columns", [("input_ids", "attention_mask", "row_id"), ("input_ids",), ("length", "row_id")])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_padded_batches_come_together_as_they_were(columns, seed):
-    shape = shaped(columns, seed=seed)
-    for stem, part in deal(rows(), shape):
-        bucket = Shard.parse(stem).bucket
-        groups = list(pad_shard([part], bucket, shape))
-        batches = padded(stem, [part], shape)
-        np.random.default_rng(5).shuffle(batches)
-        found = list(regroup(batches, 4))
-        assert [group.columns.to_pydict() for group in found] == [group.columns.to_pydict() for group in groups]
-        assert [group.columns.schema for group in found] == [group.columns.schema for group in groups]
-        for name in ("widths", "lengths", "dropped"):
-            assert [getattr(group, name).tolist() for group in found] == [
-                getattr(group, name).tolist() for group in groups
-            ]
-
-
-def test_groups_are_cut_at_the_same_batches(monkeypatch):
-    monkeypatch.setattr(module, "GROUP_CELLS", 100)
-    shape = shaped()
-    for stem, part in deal(rows(), shape):
-        groups = list(pad_shard([part], Shard.parse(stem).bucket, shape))
-        assert len(groups) > 1
-        assert all(group.columns.num_rows % 4 == 0 for group in groups[:-1])
-        found = regroup(padded(stem, [part], shape), 4)
-        assert [group.columns.num_rows for group in found] == [group.columns.num_rows for group in groups]
-
-
-def test_parts_of_a_shard_may_come_in_any_order_and_number():
-    shape = shaped()
-    (part,) = [part for stem, part in deal(rows(), shape) if "00032" in stem]
-    whole = list(pad_shard([part], 32, shape))
-    pieces = [part.slice(i, 7) for i in range(0, part.num_rows, 7)][::-1]
-    assert [g.columns.to_pydict() for g in pad_shard(pieces, 32, shape)] == [g.columns.to_pydict() for g in whole]
-    assert list(pad_shard([], 32, shape)) == []
-
-
-def test_remainder_is_left_out_where_it_is_asked():
-    shape = shaped(drop_remainder=True)
-    for stem, part in deal(rows(), shape):
-        written = sum(group.columns.num_rows for group in pad_shard([part], Shard.parse(stem).bucket, shape))
-        assert written == part.num_rows // 4 * 4
-
-
 @pytest.mark.parametrize("bucket", [8, 32, 100_000, "all", "over"])
 def test_stem_is_read_back(bucket):
     shard = Shard("a.b", bucket, 3, 12)
     assert Shard.parse(shard.stem) == shard
     assert Shard.parse(f"/x/y/{shard.stem}").split == "/x/y/a.b"
-
-
-COLUMNS = ("input_ids", "attention_mask", "token_type_ids", "special_tokens_mask", "length", "row_id")
-
-
-def made(lengths: list[int], positions: list[int] | None = None, file: str = "a.txt") -> Any:
-    """Truncated rows, as the step before gives them: ids tell the row."""
-    positions = list(range(len(lengths))) if positions is None else positions
-    ids = [[101, *(1000 + 50 * p + k for k in range(n)), 102] for p, n in zip(positions, lengths, strict=True)]
-    windows = np.array([p % 3 for p in positions], np.int32)
-    zeros = np.zeros(len(lengths), np.int32)
-    return pa.RecordBatch.from_pydict(
-        {
-            "row_id": row_ids(file, np.array(positions, np.int64), windows),
-            "input_ids": pa.array(ids, pa.list_(pa.int32())),
-            "length": pa.StructArray.from_arrays([pa.array(lengths, pa.int32()), pa.array(zeros)], ["text", "dropped"]),
-            "label": pa.array([p * 7 for p in positions], pa.int64()),
-        }
-    )
 
 
 @pytest.mark.parametrize(
@@ -185,8 +65,8 @@ def test_a_shard_s_stem_can_be_read_back(shard, stem):
 def dealt(batches: list[Any], shape: Shape) -> dict[str, list[Any]]:
     shards: dict[str, list[Any]] = {}
     for batch in batches:
-        for stem, rows in deal(batch, shape):
-            shards.setdefault(stem, []).append(rows)
+        for stem, part in deal(batch, shape):
+            shards.setdefault(stem, []).append(part)
     return shards
 
 
@@ -198,29 +78,6 @@ def written(shards: dict[str, list[Any]], shape: Shape) -> dict[str, Any]:
         if groups:
             files[stem] = pa.Table.from_batches(groups).combine_chunks()
     return files
-
-
-SHAPES = st.builds(
-    lambda rows, boundaries, shards, splits, seed, to, drop: make_shape(
-        facts(),
-        0,
-        truncation=Truncation(overflow=True),
-        bucketing=Bucketing(boundaries=boundaries),
-        batching=Batching(rows=rows, drop_remainder=drop),
-        padding=Padding(to=to),
-        columns=COLUMNS,
-        seed=seed,
-        shards=shards,
-        splits=splits,
-    ),
-    st.integers(1, 4),
-    st.sampled_from([(), (4, 8)]),
-    st.integers(1, 3),
-    st.sampled_from([{"train": 1.0}, {"train": 0.6, "test": 0.4}]),
-    st.integers(0, 5),
-    st.sampled_from(["longest", "max_length", "do_not_pad"]),
-    st.booleans(),
-)
 
 
 @given(st.lists(st.integers(0, 14), min_size=1, max_size=40), SHAPES, st.randoms(use_true_random=False))
@@ -282,48 +139,6 @@ def test_no_rows_are_dealt_to_no_shards():
     assert list(deal(made([]), shape)) == []
     assert list(pad_shard([], 16, shape)) == []
     assert list(pad_shard([made([])], 16, shape)) == []
-
-
-@pytest.mark.parametrize(("rows", "groups"), [(0, []), (1, []), (4, [4]), (7, [4]), (8, [8])])
-def test_a_remainder_can_be_dropped(rows, groups):
-    shape = make_shape(facts(), 0, columns=COLUMNS, batching=Batching(rows=4, drop_remainder=True))
-    assert [group.columns.num_rows for group in pad_shard([made([2] * rows)], 16, shape)] == groups
-
-
-def test_row_groups_hold_whole_batches_and_about_so_many_cells(monkeypatch):
-    monkeypatch.setattr(module, "GROUP_CELLS", 100)
-    shape = make_shape(facts(), 0, columns=COLUMNS, batching=Batching(rows=3), padding=Padding(to="max_length"))
-    groups = list(pad_shard([made([2] * 20)], 16, shape))
-    assert [group.columns.num_rows for group in groups] == [6, 6, 6, 2]  # batches of 48 cells
-    assert [group.widths.tolist() for group in groups] == [[16] * group.columns.num_rows for group in groups]
-    together = pa.Table.from_batches([group.columns for group in groups]).combine_chunks()
-    monkeypatch.undo()
-    (whole,) = pad_shard([made([2] * 20)], 16, shape)
-    assert pa.Table.from_batches([whole.columns]).equals(together)
-
-
-def test_a_batch_larger_than_a_row_group_is_one_of_its_own(monkeypatch):
-    monkeypatch.setattr(module, "GROUP_CELLS", 10)
-    shape = make_shape(facts(), 0, columns=COLUMNS, batching=Batching(rows=3), padding=Padding(to="max_length"))
-    assert [group.columns.num_rows for group in pad_shard([made([2] * 8)], 16, shape)] == [3, 3, 2]
-
-
-def test_a_group_counts_its_tokens_and_losses():
-    batch = made([3, 5, 2])
-    length = pa.StructArray.from_arrays(
-        [pa.array([3, 5, 2], pa.int32()), pa.array([0, 4, 1], pa.int32())], ["text", "dropped"]
-    )
-    batch = batch.set_column(batch.schema.get_field_index("length"), "length", length)
-    (group,) = pad_shard([batch], 16, make_shape(facts(), 0, columns=COLUMNS))
-    assert (group.lengths.sum(), (group.dropped > 0).sum(), group.dropped.sum()) == (16, 2, 5)
-    assert group.widths.tolist() == [7, 7, 7]
-
-
-def test_kept_columns_come_first_then_the_columns_asked_for():
-    (group,) = pad_shard([made([1])], 16, make_shape(facts(), 0, columns=["row_id", "input_ids", "length"]))
-    assert group.columns.schema.names == ["label", "input_ids", "length", "row_id"]
-    assert [str(kind) for kind in group.columns.schema.types] == ["int64", "list<item: int32>", "int32", "string"]
-    assert group.columns["row_id"].to_pylist() == ["a.txt#0"]  # no window without overflow
 
 
 def test_shards_are_dealt_in_the_order_of_their_numbers_each_once():
