@@ -129,7 +129,8 @@ FAMILIES = (
         "bert",
         _is_bert,
         _pairs((LETTER, DIGIT, PUNCTUATION, WORD), BLANKS)
-        | _pairs((LETTER, DIGIT, PUNCTUATION, SPACE, TAB, NEWLINE, WORD), (PUNCTUATION,))
+        # Behind a blank would be safe too, but a blank by itself is a piece that gives no ids.
+        | _pairs((LETTER, DIGIT, PUNCTUATION, WORD), (PUNCTUATION,))
         | _pairs((PUNCTUATION,), (LETTER, DIGIT)),
         (" b", "  b", "    b", "\n b", "\tb", ".b", ". b", " .", " "),
     ),
@@ -201,13 +202,16 @@ class Cutter:
     def __init__(self, tokenizer: Tokenizer, family: Family) -> None:
         self._tokenizer = tokenizer
         self.classes = ascii_classes()
-        self.safe = np.zeros(CLASSES * CLASSES, bool)
+        self.followers = np.zeros(CLASSES, np.uint8)  # by class: a bit for each class that may follow at a cut
         for before, after in family.pairs:
-            self.safe[before * CLASSES + after] = True
+            self.followers[before] |= 1 << after
         self._known = np.zeros(0x110000, np.uint8)  # by code point: 0 not asked yet, else its class + 1
         self._after = [(after, self._ids(after)) for after in family.after]
         self._keep_added_tokens_whole()
         self._ask_ascii()
+        # Tables for bytes.translate, the fastest way there is to look every byte up.
+        self._bit = (1 << self.classes).astype(np.uint8).tobytes()
+        self._followers = self.followers[self.classes].tobytes()
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -221,7 +225,7 @@ class Cutter:
                 raise Refusal(f"its added token {content!r} looks at the letters around it (single_word)")
             data = np.frombuffer(content.encode(), np.uint8)
             for i in range(len(data) - 1):
-                if self.safe[self.classes[data[i]] * CLASSES + self.classes[data[i + 1]]]:
+                if self.followers[self.classes[data[i]]] >> self.classes[data[i + 1]] & 1:
                     self._silence(data[i : i + 2], content)
             if token.rstrip and self.classes[data[-1]] != OTHER:  # it takes the blanks behind it along
                 self._silence(data[-1:], content)
@@ -260,16 +264,18 @@ class Cutter:
         Returns:
             Whether there is a safe cut before each byte, bool [bytes]; never before the first.
         """
-        classes = self.classes[data]  # uint8 [bytes]
+        text = data.tobytes()
+        bits = np.frombuffer(text.translate(self._bit), np.uint8)  # uint8 [bytes]
+        followers = np.frombuffer(bytearray(text.translate(self._followers)), np.uint8)  # uint8 [bytes]
         high = np.flatnonzero(data >= 0x80)
         if len(high):
-            self._class_high(data, high, classes)
+            self._ask_high(data, high, followers)
         cuts = np.zeros(len(data), bool)
-        cuts[1:] = self.safe[classes[:-1] * np.uint8(CLASSES) + classes[1:]]
+        np.not_equal(followers[:-1] & bits[1:], 0, out=cuts[1:])
         return cuts
 
-    def _class_high(self, data: NDArray[np.uint8], high: NDArray[np.int64], classes: NDArray[np.uint8]) -> None:
-        """Gives the last byte of each character beyond ASCII its class; only that can stand before a cut."""
+    def _ask_high(self, data: NDArray[np.uint8], high: NDArray[np.int64], followers: NDArray[np.uint8]) -> None:
+        """Says what may follow the last byte of each character beyond ASCII; only that can stand before a cut."""
         lead = high[data[high] >= 0xC0]
         first = data[lead].astype(np.int64)
         size = 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)  # int64: bytes of each character
@@ -280,4 +286,4 @@ class Cutter:
             point = np.where(more, point << 6 | following, point)
         for unknown in np.unique(point[self._known[point] == 0]).tolist():
             self._known[unknown] = 1 + (WORD if self._vouches(chr(unknown)) else OTHER)
-        classes[lead + size - 1] = self._known[point] - 1
+        followers[lead + size - 1] = self.followers[self._known[point] - 1]

@@ -43,10 +43,17 @@ def spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.i
     >>> spans(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
+    some = np.flatnonzero(lengths)
+    if not len(some):
+        return np.zeros(0, np.int64)
+    if len(some) < len(lengths):
+        starts, lengths = starts[some], lengths[some]
     offsets = offsets_of(lengths)
-    index = np.arange(offsets[-1], dtype=np.int64)  # int64 [sum of lengths]
-    index += np.repeat(starts - offsets[:-1], lengths)
-    return index
+    # Steps of one, and a jump where a span begins: added up, they are the indices.
+    index = np.ones(offsets[-1], np.int64)  # int64 [sum of lengths]
+    index[0] = starts[0]
+    index[offsets[1:-1]] = starts[1:] - starts[:-1] - lengths[:-1] + 1
+    return np.cumsum(index, out=index)
 
 
 class Ragged(NamedTuple):
