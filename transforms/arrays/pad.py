@@ -7,12 +7,13 @@ up, a fixed one too; rows longer than the target are left alone; padding has typ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from transforms.arrays.errors import one_of
-from transforms.arrays.ragged import Ragged, offsets_of, spans
+from transforms.arrays.ragged import Ragged, offsets_of
 from transforms.arrays.spec import Spec, at_least
 
 if TYPE_CHECKING:
@@ -133,16 +134,34 @@ def pad_columns(
     [[1, 1, 1], [1, 0, 0]]
     """
     offsets = offsets_of(widths)
-    lengths = ids.lengths
-    starts = offsets[:-1] + (widths - lengths if values.side == "left" else 0)
-    real = spans(starts, lengths)  # int64 [all tokens]: where they stand among the cells
+    real = _real_cells(ids.lengths, widths, offsets, values.side)
     built = {}
     for column in columns:
         fill, dtype, tokens = COLUMNS[column](ids, contents, template, values)
-        cells = np.full(offsets[-1], fill, dtype)  # [all cells]
-        cells[real] = tokens
+        if tokens is None:
+            cells = real.view(dtype)
+        else:
+            cells = np.full(offsets[-1], fill, dtype)  # [all cells]
+            cells[real] = tokens
         built[column] = Ragged(offsets, cells)
     return built
+
+
+def _real_cells(
+    lengths: NDArray[np.int64], widths: NDArray[np.int64], offsets: NDArray[np.int64], side: str
+) -> NDArray[np.bool_]:
+    """Says which cells hold tokens: all others are padding; bool [all cells]."""
+    real = np.empty(offsets[-1], bool)  # bool [all cells]
+    edges = np.flatnonzero(np.diff(widths, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(edges):  # rows of one width: whole batches
+        width = int(widths[start])
+        column = np.arange(width)
+        cells = real[offsets[start] : offsets[stop]].reshape(stop - start, width)
+        if side == "left":
+            np.greater_equal(column, width - lengths[start:stop, None], out=cells)
+        else:
+            np.less(column, lengths[start:stop, None], out=cells)
+    return real
 
 
 def _input_ids(ids: Ragged, contents: Any, template: Template, values: PadValues) -> Any:
@@ -150,7 +169,7 @@ def _input_ids(ids: Ragged, contents: Any, template: Template, values: PadValues
 
 
 def _attention_mask(ids: Ragged, contents: Any, template: Template, values: PadValues) -> Any:
-    return 0, np.int8, 1
+    return 0, np.int8, None
 
 
 def _token_type_ids(ids: Ragged, contents: Any, template: Template, values: PadValues) -> Any:
@@ -161,7 +180,7 @@ def _special_tokens_mask(ids: Ragged, contents: Any, template: Template, values:
     return 1, np.int8, template.special_tokens_mask(contents)
 
 
-# Each column of cells: what padding is, its dtype, and the values of the real tokens.
+# Each column of cells: what padding is, its dtype, and the values of the real tokens; None for 1 where a token is.
 COLUMNS: dict[str, Any] = {
     "input_ids": _input_ids,
     "attention_mask": _attention_mask,
