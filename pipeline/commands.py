@@ -41,9 +41,11 @@ def count(number: int, noun: str) -> str:
 
 def run_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Runs a job: `oblong run`."""
+    from pipeline.allocator import keep_freed_memory
     from pipeline.config import load_config
     from pipeline.launch import run_job
 
+    keep_freed_memory()
     overrides = list(args.set)
     for option, key in SHORT.items():
         if getattr(args, option) is not None:
