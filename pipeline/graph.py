@@ -10,7 +10,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 
 from pipeline.commit import Commit, add_counts, check_dead_letters
 from pipeline.description import describe
-from pipeline.job import Job, begin_attempt, prepare, spill_folder
+from pipeline.job import Job, begin_attempt, prepare, spill_folder, units_for
 from transforms.bucket import BucketByLength
 from transforms.dead_letters import WriteDeadLetters, count_reasons
 from transforms.read import ReadCorpus
@@ -44,7 +44,14 @@ def build(pipeline: beam.Pipeline, config: Config) -> Any:
     return build_job(pipeline, job)
 
 
-def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = None, *, shared_disk: bool = False) -> Any:
+def build_job(
+    pipeline: beam.Pipeline,
+    job: Job,
+    progress: Progress | None = None,
+    *,
+    shared_disk: bool = False,
+    workers: int | None = None,
+) -> Any:
     """Adds a prepared job to a pipeline: see `build`.
 
     Args:
@@ -52,6 +59,7 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
         job: The job; its attempt is begun here.
         progress: Where workers note how far they are.
         shared_disk: Whether all workers see the launcher's disk, for run.shuffle: auto.
+        workers: How many there are, so that each gets several units of work; None where nobody knows.
 
     Returns:
         A PCollection with the manifest.
@@ -62,7 +70,7 @@ def build_job(pipeline: beam.Pipeline, job: Job, progress: Progress | None = Non
     texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
     unneeded = [text for text in texts if text not in job.corpus.kept]
 
-    reading = ReadCorpus(config.read, job.corpus, progress)
+    reading = ReadCorpus(units_for(job, workers), job.corpus, progress)
     tokenizing = Tokenize(config.tokenize, texts)
     truncating = Truncate(shape, unneeded)
 

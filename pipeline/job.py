@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.generations import note_spills
 from pipeline.manifest import MANIFEST, canonical
+from pipeline.workers import unit_bytes
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
@@ -23,6 +24,7 @@ from transforms.tokenizer_files import CONFIG, TOKENIZER, TokenizerFiles, facts_
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from transforms.arrays.readers import Reading
 
 SHARD_BYTES = 256 << 20  # of inputs on disk, for write.shards: auto
 
@@ -227,3 +229,19 @@ def spill_folder(job: Job, *, shared_disk: bool) -> str | None:
     if running.spill_dir is None:
         return f"{job.scratch_folder}/spill"
     return f"{running.spill_dir.rstrip('/')}/oblong-{job.run_id}-{job.attempt}"
+
+
+def units_for(job: Job, workers: int | None) -> Reading:
+    """Says how the inputs are read: in units of work of which each worker gets several.
+
+    Args:
+        job: The job.
+        workers: How many there are; None where nobody knows.
+
+    Returns:
+        The section `read`, its `split_bytes` lowered where that helps and what is written does not depend on it.
+    """
+    reading = job.config.read
+    if workers is None or not job.config.run.shuffles:
+        return reading
+    return msgspec.structs.replace(reading, split_bytes=unit_bytes(reading.split_bytes, job.corpus.bytes, workers))

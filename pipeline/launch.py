@@ -20,7 +20,8 @@ from pipeline.job import Job, next_free, prepare, spill_folder
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden
-from pipeline.runners import check_options
+from pipeline.runners import Checked, check_options
+from pipeline.workers import IN_MEMORY, Workers, direct_workers
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.readers import detect
 from transforms.files import exists
@@ -82,7 +83,8 @@ def run_job(
     Returns:
         The outcome.
     """
-    known, runner = check_options(config.beam, options)
+    checked = check_options(config.beam, options)
+    runner = checked.runner
     job = prepare(config)
     if force:
         job = next_free(job)
@@ -90,16 +92,18 @@ def run_job(
         return _already_done(job)
     for note in job.notes:
         (say or LOGGER.warning)(note)
+    workers = put_to_work(checked, job)
+    if workers.number > 1 and "direct_num_workers" not in checked.given:
+        (say or LOGGER.info)(f"{workers.number} workers, {workers.mode}: --direct_num_workers=N to have others")
     spills = spill_folder(job, shared_disk=runner.local)
     if spills is not None:
         check_room(job, spills)
     with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
         progress = Progress(folder) if runner.local else None
-        in_memory = known.view_as(DirectOptions).direct_running_mode == "in_memory"
-        hide = runner.local and not in_memory and os.environ.get("OBLONG_DEBUG") is None
+        hide = runner.local and workers.mode != IN_MEMORY and os.environ.get("OBLONG_DEBUG") is None
         try:
-            pipeline = beam.Pipeline(options=known)
-            build_job(pipeline, job, progress, shared_disk=runner.local)
+            pipeline = beam.Pipeline(options=checked.options)
+            build_job(pipeline, job, progress, shared_disk=runner.local, workers=workers.number)
             with quiet_workers(folder, hide=hide) as shown, show_progress(progress, job.corpus.bytes, shown):
                 pipeline.run().wait_until_finish()
         except Exception as error:
@@ -116,6 +120,28 @@ def run_job(
     return Outcome(manifest, job.run_folder, "done", job.notes)
 
 
+def put_to_work(checked: Checked, job: Job) -> Workers:
+    """Chooses how many workers there are, where that is not for the runner or the user to say.
+
+    Args:
+        checked: Beam's options; what is chosen is put there.
+        job: The job.
+
+    Returns:
+        The workers.
+    """
+    direct = checked.options.view_as(DirectOptions)
+    size = text_bytes(job)
+    workers = direct_workers(size, checked.given, direct.direct_running_mode, direct.direct_num_workers)
+    direct.direct_running_mode, direct.direct_num_workers = workers
+    return workers
+
+
+def text_bytes(job: Job) -> int:
+    """Bytes of the inputs as they are read: compressed text grows about fourfold."""
+    return sum(file.bytes * (4 if detect(file.path, job.config.read.format).codec else 1) for file in job.corpus.files)
+
+
 def check_room(job: Job, spills: str) -> None:
     """Checks that the rows on their way to their shards will find room.
 
@@ -128,10 +154,7 @@ def check_room(job: Job, spills: str) -> None:
     """
     folder = next(parent for parent in (Path(spills), *Path(spills).absolute().parents) if parent.exists())
     free = shutil.disk_usage(folder).free
-    # Four bytes an id, some four bytes of text a token; compressed text grows about fourfold.
-    needed = sum(
-        file.bytes * (4 if detect(file.path, job.config.read.format).codec else 1) for file in job.corpus.files
-    )
+    needed = text_bytes(job)  # four bytes an id, some four bytes of text a token
     if free < needed:
         raise ConfigError(
             f"run.spill_dir: {folder} has {free:,} bytes free, and rows on their way to their shards take about "

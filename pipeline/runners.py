@@ -74,7 +74,21 @@ def flags_of(section: Mapping[str, Any]) -> list[str]:
     return flags
 
 
-def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tuple[PipelineOptions, Runner]:
+class Checked(NamedTuple):
+    """Beam's options, checked.
+
+    Attributes:
+        options: With what the runner needs added.
+        runner: What is known of their runner.
+        given: Names of the options that the user gave.
+    """
+
+    options: PipelineOptions
+    runner: Runner
+    given: frozenset[str]
+
+
+def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Checked:
     """Checks Beam's options and adds what the runner needs.
 
     Args:
@@ -82,7 +96,7 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tupl
         flags: From the command line; they win.
 
     Returns:
-        The options, and what is known of their runner.
+        The options, what is known of their runner, and which the user gave.
 
     Raises:
         ConfigError: An option does not exist or has a wrong value, or the runner cannot be used.
@@ -95,9 +109,9 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> tupl
         raise ConfigError(f"--runner: {name} cannot be used: {REFUSED[name]}")
     if name not in RUNNERS:
         raise ConfigError(f"--runner: {name!r} is not known; {suggest(name, RUNNERS)}")
-    given = {flag.partition("=")[0] for flag in every}
-    defaults = [flag for flag in RUNNERS[name].defaults if flag.partition("=")[0] not in given]
-    return PipelineOptions([f"--runner={name}", *defaults, *every]), RUNNERS[name]
+    given = frozenset(flag.partition("=")[0].removeprefix("--") for flag in every if flag.startswith("--"))
+    defaults = [flag for flag in RUNNERS[name].defaults if flag.partition("=")[0].removeprefix("--") not in given]
+    return Checked(PipelineOptions([f"--runner={name}", *defaults, *every]), RUNNERS[name], given)
 
 
 class _Parser(_BeamArgumentParser):

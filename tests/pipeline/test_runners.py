@@ -13,10 +13,11 @@ def refusal(section, *flags):
 
 
 def test_direct_runner_is_the_default_and_downloads_nothing():
-    options, runner = check_options({})
+    options, runner, given = check_options({})
     assert options.view_as(StandardOptions).runner == "DirectRunner"
     assert options.get_all_options()["prism_location"] == "disabled"
     assert runner.local
+    assert given == frozenset()
 
 
 def test_defaults_give_way_to_the_user():
@@ -26,10 +27,11 @@ def test_defaults_give_way_to_the_user():
 
 def test_options_of_the_section_are_beaten_by_the_command_line():
     section = {"direct_num_workers": 2, "direct_running_mode": "multi_threading", "experiments": ["a"]}
-    options, _ = check_options(section, ["--direct_num_workers", "3", "--experiments=b"])
+    options, _, given = check_options(section, ["--direct_num_workers", "3", "--experiments=b"])
     direct = options.view_as(DirectOptions)
     assert (direct.direct_num_workers, direct.direct_running_mode) == (3, "multi_threading")
     assert options.view_as(DebugOptions).experiments == ["a", "b"]
+    assert given == {"direct_num_workers", "direct_running_mode", "experiments"}
 
 
 def test_options_of_every_kind_pass_through():
