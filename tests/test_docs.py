@@ -50,7 +50,7 @@ SAID = {
         "0 folders, 0 bytes",
         "'rows_read': 600",
     ],
-    "engines.md": ["pieces - the fastest that takes this tokenizer", " tokens compared"],
+    "engines.md": ["pieces - gigatoken does not take it: its model is WordPiece", " tokens compared"],
     "library.md": ["null_text", "'bucket': 64", "'attention_mask': [1, 1, 1, 0, 0]", "{'rows_read': ", "\n600\n"],
     "own-format.md": ["done: paragraphs/runs/", "ok: 3 files, 600 rows", "done: demo/out/runs/slow"],
     "reading.md": [

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
-from transforms.arrays.errors import ConfigError, JobError, Refusal, one_of
-from transforms.arrays.guard import Guard
+from transforms.arrays.errors import ConfigError, JobError, NotInstalled, Refusal, one_of
+from transforms.arrays.giga import GigatokenEngine
+from transforms.arrays.guard import SHARE, Guard
 from transforms.arrays.pieces import PiecesEngine
+from transforms.arrays.plain import TokenizersEngine
 from transforms.arrays.probe import first_difference, probe_texts
-from transforms.arrays.ragged import Ragged, offsets_of
+from transforms.arrays.ragged import Ragged
 from transforms.arrays.spec import Spec
 
 if TYPE_CHECKING:
@@ -53,6 +52,9 @@ class Failure(NamedTuple):
 class Engine(Protocol):
     """What turns texts into ids.
 
+    An engine may have `checked_share`, the share of rows on which it is compared with `tokenizers` while the job runs;
+    without one it is `guard.SHARE`.
+
     Attributes:
         name: As in `tokenize.engine`.
     """
@@ -68,22 +70,6 @@ class Engine(Protocol):
         Returns:
             The ids of each text, int32.
         """
-
-
-class TokenizersEngine:
-    """The library `tokenizers` itself: the meaning, the fallback and the oracle."""
-
-    name = "tokenizers"
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-
-    def encode(self, texts: Any) -> Ragged:
-        """Encodes texts without special tokens: see `Engine.encode`."""
-        encodings = self._tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
-        ids = [encoding.ids for encoding in encodings]
-        offsets = offsets_of(np.fromiter(map(len, ids), np.int64, len(ids)))
-        return Ragged(offsets, np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1])))
 
 
 def encode_or_bisect(engine: Engine, texts: Any) -> tuple[Ragged, list[Failure]]:
@@ -146,6 +132,10 @@ def choose_engine(tokenizer: Tokenizer, name: str = "auto") -> Choice:
     for candidate in ENGINES if name == "auto" else [name]:
         try:
             engine = make_engine(tokenizer, candidate)
+        except NotInstalled as missing:
+            if name != "auto":
+                raise ConfigError(f"tokenize.engine: {candidate} is not installed: {missing}") from None
+            refusals.append(f"{candidate} is not installed ({missing})")
         except Refusal as refusal:
             if name != "auto":
                 raise ConfigError(f"tokenize.engine: {candidate} does not take this tokenizer: {refusal}") from None
@@ -176,8 +166,12 @@ def make_engine(tokenizer: Tokenizer, name: str) -> Engine:
     text = first_difference(engine, oracle, probe_texts(tokenizer))
     if text is not None:
         raise Refusal(f"it gives other ids than tokenizers for {text!r}")
-    return Guard(engine, oracle)
+    return Guard(engine, oracle, getattr(engine, "checked_share", SHARE))
 
 
 # The fastest first: `auto` takes the first that takes the tokenizer.
-ENGINES: dict[str, Any] = {"pieces": PiecesEngine, "tokenizers": TokenizersEngine}
+ENGINES: dict[str, Any] = {
+    GigatokenEngine.name: GigatokenEngine,
+    PiecesEngine.name: PiecesEngine,
+    TokenizersEngine.name: TokenizersEngine,
+}

@@ -30,6 +30,10 @@ class Refusal(Exception):  # noqa: N818 - nothing failed: another engine takes o
     """Why an engine does not take a tokenizer."""
 
 
+class NotInstalled(Refusal):
+    """The package of an engine is not there; the text is the command that installs it."""
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Says which of `choices` the user probably meant by `word`.
 

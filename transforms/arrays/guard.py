@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from transforms.arrays.engines import Engine
     from transforms.arrays.ragged import Ragged
 
-SHARE = 1 / 400  # of the rows
+SHARE = 1 / 400  # of the rows: 8-9 % of the time of an engine 25 times as fast as `tokenizers`
 
 
 class Guard:
     """Compares an engine with `tokenizers` on a seeded sample of what it encodes.
 
     An engine that errs on a share e of its tokens, independently, passes n tokens unseen with probability
-    (1 - e) ** (SHARE * n): at n = 10 million tokens and one wrong token in a thousand, below 1e-10.
+    (1 - e) ** (share * n), which is below one in 20,000 where share * e * n is 10: for one wrong token in a thousand,
+    after 4 million tokens at a share of 1 / 400 and after 40 million at 1 / 4000.
 
     Args:
         engine: The engine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.arrays.test_guard import Wrong
-from tests.transforms.arrays.tokenizers_of_families import changed, made
+from tests.transforms.arrays.tokenizers_of_families import changed, made, with_token
 from transforms.arrays.engines import (
     ENGINES,
     Failure,
@@ -125,7 +126,8 @@ def test_engines_are_found_by_name(any_tokenizer):
 
 def test_auto_takes_the_fastest_engine_that_takes_the_tokenizer(bert):
     choice = choose_engine(bert.load())
-    assert (choice.name, choice.reason) == ("pieces", "the fastest that takes this tokenizer")
+    reason = "gigatoken does not take it: its model is WordPiece, not BPE; the fastest that takes this tokenizer"
+    assert (choice.name, choice.reason) == ("pieces", reason)
     assert isinstance(choice.engine, Guard)
 
 
@@ -133,7 +135,33 @@ def test_auto_falls_back_on_tokenizers_and_says_why():
     tokenizer = changed(made("gpt-2"), pre_tokenizer=None)
     choice = choose_engine(tokenizer)
     assert choice.name == "tokenizers"
-    assert choice.reason.startswith("pieces does not take it: its normalizer, pre-tokenizer and model are of no family")
+    assert choice.reason == (
+        "gigatoken does not take it: its pre-tokenizer is not ByteLevel; pieces does not take it: its normalizer, "
+        "pre-tokenizer and model are of no family that can be cut; the fastest that takes this tokenizer"
+    )
+
+
+PLAIN = {
+    "no family": (lambda: changed(made("bert, cased"), pre_tokenizer=None), "are of no family that can be cut"),
+    "a blank inside": (lambda: with_token(made("bert, cased"), "new york"), "'new york' could be cut through"),
+    "single_word": (
+        lambda: with_token(made("bert, cased"), "tok", single_word=True),
+        r"'tok' looks at the letters around it \(single_word\)",
+    ),
+    "rstrip": (lambda: with_token(made("bert, cased"), "tok", rstrip=True), "'tok' could be cut through"),
+    "lstrip": (
+        lambda: with_token(made("bert, cased"), "\u2581tok", lstrip=True),
+        r"'\u2581tok' takes blanks along \(lstrip\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_tokenizer_goes_the_plain_way_for_each_reason_that_is_given(case):
+    make, reason = PLAIN[case]
+    choice = choose_engine(make())
+    assert choice.name == "tokenizers"
+    assert re.search(f"pieces does not take it: .*{reason}; the fastest that takes this tokenizer$", choice.reason)
 
 
 def test_engine_that_is_asked_for_and_does_not_take_the_tokenizer_is_refused_by_name():
@@ -142,8 +170,16 @@ def test_engine_that_is_asked_for_and_does_not_take_the_tokenizer_is_refused_by_
         choose_engine(tokenizer, "pieces")
 
 
-def test_engine_that_errs_on_the_probe_is_not_taken(monkeypatch):
+def test_engines_that_err_on_the_probe_are_not_taken(monkeypatch):
+    monkeypatch.setitem(ENGINES, "gigatoken", lambda tokenizer: Wrong(tokenizer, 1))
+    choice = choose_engine(made("gpt-2"))
+    assert choice.name == "pieces"
+    assert choice.reason.startswith("gigatoken does not take it: it gives other ids than tokenizers for")
     monkeypatch.setitem(ENGINES, "pieces", lambda tokenizer: Wrong(tokenizer, 1))
     choice = choose_engine(made("gpt-2"))
     assert choice.name == "tokenizers"
-    assert "gives other ids than tokenizers for" in choice.reason
+    assert "pieces does not take it: it gives other ids than tokenizers for" in choice.reason
+
+
+def test_engines_are_tried_from_the_fastest_to_the_plain_one():
+    assert list(ENGINES) == ["gigatoken", "pieces", "tokenizers"]

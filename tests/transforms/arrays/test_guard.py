@@ -4,6 +4,7 @@ import pytest
 from tests.transforms.arrays.tokenizers_of_families import made
 from transforms.arrays.engines import TokenizersEngine, encode_or_bisect
 from transforms.arrays.errors import JobError
+from transforms.arrays.giga import GigatokenEngine
 from transforms.arrays.guard import SHARE, Guard
 from transforms.arrays.pieces import PiecesEngine
 
@@ -28,13 +29,14 @@ def batch(rows):
     return pa.array([f"row {i} of some words that differ {i * 7919}" for i in range(rows)])
 
 
-def test_engine_that_errs_is_found_when_share_times_rate_times_tokens_is_ten():
+@pytest.mark.parametrize(("share", "rows"), [(SHARE, 4000), (GigatokenEngine.checked_share, 40_000)])
+def test_engine_that_errs_is_found_when_share_times_rate_times_tokens_is_ten(share, rows):
     tokenizer = made("gpt-2")
-    texts = batch(4000)
+    texts = batch(rows)
     tokens = len(TokenizersEngine(tokenizer).encode(texts).values)
-    every = int(SHARE * tokens / 10)  # e * s * n = 10: it would pass unseen once in 22,000 times
+    every = int(share * tokens / 10)  # e * s * n = 10: it would pass unseen once in 22,000 times
     with pytest.raises(JobError, match="wrong gave other ids than tokenizers for 'row"):
-        Guard(Wrong(tokenizer, every), TokenizersEngine(tokenizer)).encode(texts)
+        Guard(Wrong(tokenizer, every), TokenizersEngine(tokenizer), share).encode(texts)
 
 
 def test_its_error_is_the_job_s_and_no_row_s():
