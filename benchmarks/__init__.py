@@ -1,0 +1,1 @@
+"""Oblong against what a user would pick instead: `python -m benchmarks --help`."""
