@@ -189,14 +189,18 @@ class PiecesEngine:
         if offsets[0] == offsets[-1]:
             return Ragged.of([[]] * len(texts))
         data = np.frombuffer(data_buffer, np.uint8)[: offsets[-1]]  # uint8 [bytes]
-        edges, parts = [offsets[:1]], []
+        begin, total, values = offsets[0], 0, []
+        bounds = np.zeros(len(offsets), np.int64)  # int64 [texts + 1]: where the ids of each text begin
         for ends in self._windows(data, offsets):
-            edge = np.append(edges[-1][-1], ends)  # int32 [pieces + 1]
-            pieces = pa.StringArray.from_buffers(len(ends), pa.py_buffer(edge), data_buffer)
-            parts.append(self.cache.encode(pieces))
-            edges.append(ends)
-        ids = Ragged.concatenate(parts)
-        return Ragged(ids.offsets[np.searchsorted(np.concatenate(edges), offsets)], ids.values)
+            edges = np.append(begin, ends)  # int32 [pieces + 1]
+            ids = self.cache.encode(pa.StringArray.from_buffers(len(ends), pa.py_buffer(edges), data_buffer))
+            here = slice(
+                np.searchsorted(offsets, begin, side="right"), np.searchsorted(offsets, ends[-1], side="right")
+            )
+            bounds[here] = total + ids.offsets[np.searchsorted(edges, offsets[here])]
+            begin, total = ends[-1], total + len(ids.values)
+            values.append(ids.values)
+        return Ragged(bounds, values[0] if len(values) == 1 else np.concatenate(values))
 
     def _windows(self, data: NDArray[np.uint8], rows: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
         """Cuts texts in windows of a buffer, so that one text of any size takes bounded memory.
