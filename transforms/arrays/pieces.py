@@ -5,7 +5,6 @@ Text obeys Zipf: most of it is pieces that were seen already. Only the others go
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from transforms.arrays.errors import Refusal
 from transforms.arrays.families import Cutter, find_family
+from transforms.arrays.plain import TokenizersEngine
 from transforms.arrays.ragged import Ragged, offsets_of, spans
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ class PieceCache:
 
     Args:
         tokenizer: Encodes pieces that are met for the first time.
-        max_bytes: When more is held, all is forgotten; common pieces come back at once.
+        max_bytes: When more is held, all but the pieces that are met most is forgotten.
 
     Attributes:
         held_bytes: What the cache holds now, as it is counted against the bound.
-        encoded: How many pieces went to the tokenizer so far.
+        encoded: How many pieces were met for the first time so far, or had been forgotten.
         hot: The pieces that are met most, an Arrow string array.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_bytes: int = CACHE_BYTES) -> None:
-        self._tokenizer = tokenizer
+        self._plain = TokenizersEngine(tokenizer)
         self._max_bytes = max_bytes
         self.encoded = 0
         self._forget()
@@ -60,6 +60,15 @@ class PieceCache:
         self._hot_rows = Ragged.of([])  # ids of each hot piece
         self.held_bytes = 0
 
+    def _forget_cold(self) -> None:
+        """Forgets all but the hot pieces, and these too where they alone are half of what may be held."""
+        hot, rows = self.hot, self._hot_rows
+        self._forget()
+        held = held_bytes(hot, rows, 0)
+        if held <= self._max_bytes // 2:
+            self.hot, self._hot_rows, self._rows, self.held_bytes = hot, rows, rows, held
+            self._hot_slots = np.arange(len(hot))
+
     def encode(self, pieces: Any) -> Ragged:
         """Finds the ids of pieces.
 
@@ -70,13 +79,13 @@ class PieceCache:
             The ids of each, int32.
         """
         if self.held_bytes > self._max_bytes:
-            self._forget()
+            self._forget_cold()
         place = pc.index_in(pieces, value_set=self.hot).fill_null(-1).to_numpy()  # int32 [pieces]
         cold = np.flatnonzero(place < 0)
         if not len(cold):
             return gather_short(self._hot_rows, place)
         encoded = pieces.take(pa.array(cold)).dictionary_encode()
-        rows, slots = self._find(encoded.dictionary.to_pylist())
+        rows, slots = self._find(encoded.dictionary)
         place = place.copy()
         place[cold] = encoded.indices.to_numpy() + np.int32(len(self.hot))
         ids = gather_short(Ragged.concatenate([self._hot_rows, rows.take(slots)]), place)
@@ -84,35 +93,30 @@ class PieceCache:
             self._choose_hot(encoded.dictionary, slots, place)
         return ids
 
-    def _find(self, distinct: list[str]) -> tuple[Ragged, NDArray[np.int64]]:
+    def _find(self, distinct: Any) -> tuple[Ragged, NDArray[np.int64]]:
         """Finds the ids of distinct pieces: rows of ids, and the row of each piece."""
-        known = list(map(self._slots.get, distinct))
-        missing = [i for i, slot in enumerate(known) if slot is None]
-        if not missing:
-            return self._rows, np.array(known, np.int64)
+        known = [self._slots.get(piece, -1) for piece in distinct.to_pylist()]
+        slots = np.array(known, np.int64)  # int64 [distinct]
+        missing = np.flatnonzero(slots < 0)
+        if not len(missing):
+            return self._rows, slots
         # Those that will be held come first, so that the others can be dropped behind them.
-        missing.sort(key=lambda i: len(distinct[i]) > LONGEST_HELD)
-        new = [distinct[i] for i in missing]
-        encodings = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
-        ids = [encoding.ids for encoding in encodings]
-        self.encoded += len(new)
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        values = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
+        long = pc.binary_length(distinct).to_numpy()[missing] > LONGEST_HELD
+        missing = missing[np.argsort(long, kind="stable")]
+        new = distinct.take(pa.array(missing))
         first = self._rows.rows
-        for number, i in enumerate(missing):
-            known[i] = first + number
-        rows = Ragged.concatenate([self._rows, Ragged(offsets_of(lengths), values)])
-        self._hold(rows, new, first)
-        return rows, np.array(known, np.int64)
+        slots[missing] = np.arange(first, first + len(missing))
+        rows = Ragged.concatenate([self._rows, self._plain.encode(new)])
+        self.encoded += len(new)
+        self._hold(rows, new.slice(0, len(missing) - int(long.sum())), first)
+        return rows, slots
 
-    def _hold(self, rows: Ragged, new: list[str], first: int) -> None:
-        """Keeps the new pieces that are short enough."""
-        held = sum(len(piece) <= LONGEST_HELD for piece in new)
-        self._slots.update(zip(new[:held], range(first, first + held), strict=True))
-        end = first + held
+    def _hold(self, rows: Ragged, new: Any, first: int) -> None:
+        """Keeps new pieces, whose rows are those from the first on."""
+        end = first + len(new)
+        self._slots.update(zip(new.to_pylist(), range(first, end), strict=True))
         self._rows = Ragged(rows.offsets[: end + 1], rows.values[: rows.offsets[end]])
-        text = sum(map(len, new[:held]))
-        self.held_bytes += held * ENTRY_BYTES + text + 4 * int(rows.offsets[end] - rows.offsets[first])
+        self.held_bytes += held_bytes(new, self._rows, first)
 
     def _choose_hot(self, distinct: Any, slots: NDArray[np.int64], place: NDArray[np.int32]) -> None:
         """Chooses the hot pieces anew: those that a batch has most of, then those that were hot before.
@@ -129,6 +133,21 @@ class PieceCache:
         self.hot = pa.concat_arrays([self.hot, distinct]).take(pa.array(hottest))
         self._hot_slots = numbers[hottest]
         self._hot_rows = self._rows.take(self._hot_slots)
+
+
+def held_bytes(pieces: Any, rows: Ragged, first: int) -> int:
+    """Counts what it takes to hold pieces: their text, their ids, and Python's own part.
+
+    Args:
+        pieces: An Arrow string array.
+        rows: Their ids are the rows from `first` to the last.
+        first: The first of these rows.
+
+    Returns:
+        Bytes.
+    """
+    text = pc.sum(pc.binary_length(pieces)).as_py() or 0
+    return len(pieces) * ENTRY_BYTES + text + 4 * int(rows.offsets[-1] - rows.offsets[first])
 
 
 def gather_short(rows: Ragged, place: NDArray[np.int32]) -> Ragged:
