@@ -64,3 +64,14 @@ def test_same_texts_are_sampled_alike():
         guard.encode(batch(200))
         counts.append(guard.take_checked())
     assert counts[0] == counts[1] > 0
+
+
+def test_huge_rows_are_not_compared(monkeypatch):
+    monkeypatch.setattr("transforms.arrays.guard.LONGEST", 30)
+    tokenizer = made("gpt-2")
+    oracle = TokenizersEngine(tokenizer)
+    guard = Guard(Wrong(tokenizer, 1), oracle, share=1)
+    guard.encode(pa.array(["a row of more than thirty bytes of text"]))
+    assert guard.take_checked() == 0
+    with pytest.raises(JobError, match="for 'short'"):
+        guard.encode(pa.array(["a row of more than thirty bytes of text", "short"]))

@@ -150,3 +150,25 @@ def test_long_text_is_cut_in_windows(monkeypatch):
     ids(engine, ["word " * 1000])
     assert max(sizes) <= 20
     assert sum(sizes) == 1001
+
+
+def test_common_pieces_outlive_forgetting(monkeypatch):
+    cache = PieceCache(made("gpt-2"), max_bytes=20_000)
+    common = [f" c{i}" for i in range(20)]
+    cache.encode(pa.array(common * 10))
+    monkeypatch.setattr("transforms.arrays.pieces.COLD_SHARE", 1)  # nothing else becomes hot
+    for start in range(0, 2000, 50):
+        cache.encode(pa.array([f" r{i}" for i in range(start, start + 50)]))
+        assert cache.held_bytes < 20_000 + 50 * 250
+    before = cache.encoded
+    assert before == 20 + 2000
+    assert cache.encode(pa.array(common)).tolist() == TokenizersEngine(made("gpt-2")).encode(pa.array(common)).tolist()
+    assert cache.encoded == before
+
+
+def test_hot_pieces_are_forgotten_too_where_they_are_most_of_what_may_be_held():
+    cache = PieceCache(made("gpt-2"), max_bytes=1_000)
+    cache.encode(pa.array([f" c{i}" for i in range(20)]))
+    assert cache.held_bytes > 1_000
+    cache.encode(pa.array([" new"]))
+    assert cache.hot.to_pylist() == [" new"]
