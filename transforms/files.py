@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import posixpath
 import re
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import ConfigError, JobError
@@ -52,17 +54,30 @@ def match(pattern: str, where: str) -> list[Found]:
     Raises:
         ConfigError: The file system cannot be asked.
     """
-    spelled, here = pattern, ""
-    if is_local(pattern):
-        spelled = re.sub("/+", "/", pattern)
-        # Beam finds nothing where the first folder, or the name alone, has a wildcard.
-        here = "./" if GLOB & set(spelled.partition("/")[0]) else ""
+    if is_local(pattern) and GLOB & set(pattern):
+        return sorted(_match_local(re.sub("/+", "/", pattern)))
     try:
-        metadata = FileSystems.match([here + spelled])[0].metadata_list
+        metadata = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:
         raise ConfigError(f"{where}: {pattern!r} cannot be listed: {error}") from error
-    found = [Found(m.path.removeprefix(here), m.size_in_bytes, m.last_updated_in_seconds) for m in metadata]
+    found = [Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in metadata]
     return sorted(f for f in found if not (is_local(f.path) and Path(f.path).is_dir()))
+
+
+def _match_local(pattern: str) -> Iterator[Found]:
+    """Lists what Beam would, without looking at every file below the first folder: that can be a whole disk."""
+    matches = re.compile(FileSystem.translate_pattern(pattern + "*" * pattern.endswith("/"))).match
+    root = posixpath.dirname(pattern[: min(pattern.index(c) for c in GLOB & set(pattern))])
+    # Of the wildcards, ** stands for any number of folders, and ? and [ may stand for the slash after one.
+    deepest = math.inf if "**" in pattern else sum(map(pattern.count, "/?["))
+    for folder, folders, names in os.walk(root or "."):
+        prefix = "" if not root and folder == "." else posixpath.join(folder, "").removeprefix("" if root else "./")
+        if prefix.count("/") >= deepest:
+            folders.clear()
+        for path in filter(matches, (prefix + name for name in names)):
+            with suppress(OSError):  # it is gone already, or a link to nowhere
+                about = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
+                yield Found(path, about.st_size, about.st_mtime)
 
 
 def exists(path: str) -> bool:

@@ -1,6 +1,8 @@
+import os
 from pathlib import Path
 
 import pytest
+from apache_beam.io.filesystems import FileSystems
 
 from transforms import files
 from transforms.arrays.errors import ConfigError, JobError
@@ -21,6 +23,50 @@ def test_match_lists_files_with_sizes_in_order_and_no_folders(tmp_path):
     assert [(Path(f.path).name, f.bytes) for f in found] == [("a.txt", 1), ("b.txt", 2)]
     assert found[0].changed == pytest.approx((tmp_path / "a.txt").stat().st_mtime)
     assert files.match(f"{tmp_path}/*.csv", "read.files") == []
+
+
+TREE = (
+    "a.txt",
+    "b.txt",
+    ".hidden.txt",
+    "d/a.txt",
+    "d/e/a.txt",
+    "d/e/f/a.txt",
+    "d.txt/x",
+    "odd [1].txt",
+    "new\nline.txt",
+)
+PATTERNS = (
+    "*", "*.txt", "*/*", "d/*", "d/?.txt", "d?a.txt", "d[/]a.txt", "**", "**/a.txt", "d/**", "d/**/a.txt", "[ab].txt",
+    "[!a].txt", "*/*/*.txt", "d/", "d//*", "nothing*", "x/*", "d*/*", "*[1].txt", "[", "a*[",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_local_patterns_match_what_beam_matches(pattern, tmp_path, monkeypatch):
+    for name in TREE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link.txt").symlink_to("a.txt")
+    (tmp_path / "nowhere.txt").symlink_to("missing")
+    (tmp_path / "folder.txt").symlink_to("d")
+    whole = f"{tmp_path}/{pattern}"
+    beams = FileSystems.match([whole.replace("//", "/")])[0].metadata_list
+    expected = sorted((m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in beams if Path(m.path).is_file())
+    assert [tuple(found) for found in files.match(whole, "read.files")] == expected
+    monkeypatch.chdir(tmp_path)
+    names = [path.removeprefix(f"{tmp_path}/") for path, *_ in expected]
+    assert [found.path for found in files.match(pattern, "read.files")] == names
+
+
+def test_folders_that_cannot_match_are_not_looked_at(tmp_path, monkeypatch):
+    (tmp_path / "deep/er/and/deeper").mkdir(parents=True)
+    (tmp_path / "a.txt").touch()
+    looked = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(str(path)) or scandir(path))
+    assert len(files.match(f"{tmp_path}/*.txt", "read.files")) == 1
+    assert looked == [str(tmp_path)]
 
 
 def test_file_system_that_beam_does_not_know_is_refused_with_the_option():
