@@ -23,10 +23,14 @@ class RecordBatchCoder(beam.coders.Coder):
     def encode(self, value: Any) -> bytes:
         """Writes a batch with its schema."""
         sink = pa.BufferOutputStream()
+        self.write(value, sink)
+        return bytes(sink.getvalue().to_pybytes())
+
+    def write(self, value: Any, sink: Any) -> None:
+        """Writes a batch with its schema to an Arrow stream: what `encode` gives, not copied."""
         with pa.ipc.new_stream(sink, value.schema) as writer:
             arrays = [_compact(array) for array in value.columns]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=value.schema) if arrays else value)
-        return bytes(sink.getvalue())
 
     def decode(self, encoded: bytes) -> Any:
         """Reads a batch; its columns are views of the bytes."""

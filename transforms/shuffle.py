@@ -77,12 +77,13 @@ class _Spill(beam.DoFn):
         Path(self._folder).mkdir(parents=True, exist_ok=True)
         path = f"{self._folder}/{uuid.uuid4().hex}.arrow"
         references = []
-        with Path(path).open("wb") as file:
+        with pa.OSFile(path, "wb") as file:
             for stem, batches in self._waiting.items():
                 # Rows of several batches may name their files by dictionaries of their own.
                 whole = batches[0] if len(batches) == 1 else _joined(batches)
                 start = file.tell()
-                references.append((stem, (path, start, file.write(self._coder.encode(whole)))))
+                self._coder.write(whole, file)
+                references.append((stem, (path, start, file.tell() - start)))
         self._waiting, self._bytes = {}, 0
         yield from references
 
