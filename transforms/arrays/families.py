@@ -66,11 +66,13 @@ def _parts(node: Any, key: str) -> list[dict[str, Any]]:
     return [node]
 
 
-def _normalizers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+def normalizer_parts(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lists the normalizers of a tokenizer.json, parsed, in their order."""
     return _parts(spec.get("normalizer"), "normalizers")
 
 
-def _pre_tokenizers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+def pre_tokenizer_parts(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lists the pre-tokenizers of a tokenizer.json, parsed, in their order."""
     return _parts(spec.get("pre_tokenizer"), "pretokenizers")
 
 
@@ -79,11 +81,11 @@ LOCAL = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt"}
 
 
 def _is_local(spec: dict[str, Any], more: Iterable[str] = ()) -> bool:
-    return all(part["type"] in LOCAL | set(more) for part in _normalizers(spec))
+    return all(part["type"] in LOCAL | set(more) for part in normalizer_parts(spec))
 
 
 def _is_bert(spec: dict[str, Any]) -> bool:
-    kinds = [part["type"] for part in _pre_tokenizers(spec)]
+    kinds = [part["type"] for part in pre_tokenizer_parts(spec)]
     return (
         kinds == ["BertPreTokenizer"] and _is_local(spec, ["BertNormalizer"]) and spec["model"]["type"] == "WordPiece"
     )
@@ -91,7 +93,7 @@ def _is_bert(spec: dict[str, Any]) -> bool:
 
 def _byte_level(spec: dict[str, Any]) -> str | None:
     """The expression by which a byte-level tokenizer splits; None where it is none, or adds a space."""
-    parts = _pre_tokenizers(spec)
+    parts = pre_tokenizer_parts(spec)
     if spec["model"]["type"] != "BPE" or not _is_local(spec) or not parts or parts[-1]["type"] != "ByteLevel":
         return None
     if parts[-1]["add_prefix_space"]:
@@ -115,7 +117,7 @@ def _is_cl100k(spec: dict[str, Any]) -> bool:
 
 
 def _is_metaspace(spec: dict[str, Any]) -> bool:
-    parts = _pre_tokenizers(spec)
+    parts = pre_tokenizer_parts(spec)
     kinds = [part["type"] for part in parts]
     if not _is_local(spec, ["Precompiled", "Replace"]) or spec["model"]["type"] not in ("Unigram", "BPE", "WordPiece"):
         return False

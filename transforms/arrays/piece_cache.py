@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from transforms.arrays.errors import Refusal
 from transforms.arrays.plain import TokenizersEngine
 from transforms.arrays.ragged import Ragged, offsets_of, spans
+from transforms.arrays.unigram import UnigramWords
 from transforms.arrays.wordpiece import WordPieceWords
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Words(Protocol):
         """
 
 
-WORDS: tuple[Any, ...] = (WordPieceWords,)
+WORDS: tuple[Any, ...] = (WordPieceWords, UnigramWords)
 
 
 class PieceCache:
