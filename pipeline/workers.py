@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 IN_MEMORY, PROCESSES = "in_memory", "multi_processing"
 
-WORTH_A_PROCESS = 64 << 20  # of inputs; a worker process takes two seconds to start, this takes as long to work off
+WORTH_A_PROCESS = 96 << 20  # of inputs; starting worker processes takes as long as one process takes for twice this
 WORKER_BYTES = 1 << 30  # of memory, in which a worker and what it shares with others fit
 UNIT_BYTES = 8 << 20  # of inputs: a unit of work is never made smaller than this
 UNITS_EACH = 8  # units of work a worker gets, or more, so that all end at about the same time
