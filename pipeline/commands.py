@@ -74,7 +74,8 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     out.print(summary.totals_table(outcome.manifest))
     out.print()
     rate = outcome.manifest["totals"]["rows_read"] / max(seconds, 1e-3)
-    out.print(f"took {seconds:,.1f} s, {rate:,.0f} rows a second")
+    engine = outcome.manifest["tokenizer"]["engine"]
+    out.print(f"took {seconds:,.1f} s, {rate:,.0f} rows a second, encoded by {engine}")
     out.print(f"done: {outcome.folder}", soft_wrap=True)
     out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
 
@@ -116,6 +117,7 @@ def _show_run(found: dict[str, Any]) -> None:
     tokenizer = manifest["tokenizer"]
     out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
     out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
+    out.print(f"  because {tokenizer['engine_reason']}", soft_wrap=True)
     for note in manifest["notes"]:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
     columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])

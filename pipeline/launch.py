@@ -92,6 +92,7 @@ def run_job(
         return _already_done(job)
     for note in job.notes:
         (say or LOGGER.warning)(note)
+    LOGGER.info("engine %s: %s", job.engine, job.engine_reason)
     workers = put_to_work(checked, job)
     if workers.number > 1 and "direct_num_workers" not in checked.given:
         (say or LOGGER.info)(f"{workers.number} workers, {workers.mode}: --direct_num_workers=N to have others")

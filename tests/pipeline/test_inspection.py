@@ -43,7 +43,7 @@ def test_table_shows_totals_buckets_schema_and_rows(pairs):
     assert (said.code, said.err) == (0, "")
     assert f"run {pairs.manifest['run_id']}, committed by {pairs.manifest['attempt']}" in said.out
     assert "tokenizer " in said.out
-    assert "104 tokens, engine tokenizers" in said.out
+    assert "104 tokens, engine tokenizers\n  because gigatoken does not take it: " in said.out
     assert "note: bucket.boundaries: 48 is added, where rows are cut" in said.out
     assert "label: int64, score: float64" in said.out
     assert "dead letters, bad_json" in said.out
