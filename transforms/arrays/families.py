@@ -45,12 +45,14 @@ class Family(NamedTuple):
         takes: Whether a tokenizer.json, parsed, is of the family.
         pairs: Classes before and after a safe cut.
         after: Texts that may follow a character of unknown class at a cut behind it.
+        spaces: Whether tabs and ends of lines are spaces, where the tokenizer makes them spaces.
     """
 
     name: str
     takes: Callable[[dict[str, Any]], bool]
     pairs: Pairs
     after: tuple[str, ...]
+    spaces: bool = False
 
 
 def _pairs(before: Iterable[int], after: Iterable[int]) -> Pairs:
@@ -160,6 +162,7 @@ FAMILIES = (
         _is_metaspace,
         _pairs((LETTER, DIGIT, PUNCTUATION, WORD), (SPACE,)),
         (" b", "  b", "    b", " \n b", " \tb", " .", " 1", " ", "  "),
+        spaces=True,
     ),
 )
 
@@ -168,6 +171,22 @@ def find_family(tokenizer_json: bytes | str) -> Family | None:
     """Says which family a tokenizer is of, by its tokenizer.json; None for none."""
     spec = json.loads(tokenizer_json)
     return next((family for family in FAMILIES if family.takes(spec)), None)
+
+
+def blanks_like_a_space(tokenizer: Tokenizer) -> str:
+    """Says which tabs and ends of lines a tokenizer takes for spaces, in any text.
+
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        Some of them: those that its normalizer makes a space, all where its pre-tokenizer splits at white space.
+    """
+    spec = json.loads(tokenizer.to_str())
+    if any(part["type"] == "WhitespaceSplit" for part in pre_tokenizer_parts(spec)):
+        return "\t\n\r"
+    normalize = tokenizer.normalizer.normalize_str if tokenizer.normalizer else str
+    return "".join(blank for blank in "\t\n\r" if normalize(f"a{blank}b") == "a b")
 
 
 def ascii_classes() -> NDArray[np.uint8]:
@@ -208,7 +227,12 @@ class Cutter:
         for before, after in family.pairs:
             self.followers[before] |= 1 << after
         self._known = np.zeros(0x110000, np.uint8)  # by code point: 0 not asked yet, else its class + 1
-        self._after = [(after, self._ids(after)) for after in family.after]
+        after = family.after
+        if family.spaces:
+            blanks = blanks_like_a_space(tokenizer)
+            self.classes[list(blanks.encode())] = SPACE
+            after = (*after, *(blank + rest for blank in blanks for rest in ("b", " b", ".", "")))
+        self._after = [(text, self._ids(text)) for text in after]
         self._keep_added_tokens_whole()
         self._ask_ascii()
         # Tables for bytes.translate, the fastest way there is to look every byte up.

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from transforms.arrays.errors import Refusal
-from transforms.arrays.families import LOCAL, normalizer_parts, pre_tokenizer_parts
+from transforms.arrays.families import LOCAL, blanks_like_a_space, normalizer_parts, pre_tokenizer_parts
 from transforms.arrays.ragged import Ragged, offsets_of
 from transforms.arrays.trie import BEGIN, NOWHERE, Trie
 
@@ -31,7 +31,7 @@ MARK = "\u2581"  # what Metaspace makes of a blank
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 OTHER, FIRST, SYMBOLS = 0, 1, 96  # symbols: what no word has; the mark, in the place of ASCII's blank; all of them
 UNK_PENALTY = 10.0  # an unknown character scores so much less than the least of the vocabulary
-LONGEST = 32  # bytes of a piece that is taken
+LONGEST = 48  # bytes of a piece that is taken
 TRIE_BYTES = 128 << 20  # of the trie's table; that of 32,000 tokens has 37 MB
 BLANKS = " {2,}"  # the one expression that a normalizer may replace: simple pieces have no run of blanks
 GROUP = 2048  # words at a time: fewer take more time, more take more memory
@@ -41,6 +41,8 @@ SPLITTERS = (["Metaspace"], ["WhitespaceSplit"], ["WhitespaceSplit", "Metaspace"
 
 class UnigramWords:
     """Encodes simple pieces, many at once: printable ASCII, with or without one blank before it.
+
+    A blank is a space, or what the tokenizer takes for one.
 
     Args:
         tokenizer: Without truncation and padding.
@@ -61,6 +63,8 @@ class UnigramWords:
         spec = json.loads(tokenizer.to_str())
         _check(tokenizer, spec)
         self._symbol, self._marked = _ask(tokenizer)
+        self._blank = np.zeros(256, bool)
+        self._blank[list(f" {blanks_like_a_space(tokenizer)}".encode())] = True
         self._contents = "|".join(map(re.escape, sorted(_contents(tokenizer, spec))))
         vocabulary = spec["model"]["vocab"]
         scores = np.array([score for _, score in vocabulary], np.float64)  # [tokens]
@@ -90,7 +94,7 @@ class UnigramWords:
         offsets = np.frombuffer(offset_buffer, np.int32)[pieces.offset : pieces.offset + len(pieces) + 1]
         data = np.frombuffer(data_buffer, np.uint8)
         sizes = np.diff(offsets)  # int32 [pieces]: of each in bytes
-        blank = data.take(offsets[:-1], mode="clip") == ord(" ")  # bool [pieces]; anything for an empty one
+        blank = self._blank.take(data.take(offsets[:-1], mode="clip"))  # bool [pieces]; anything for an empty one
         marked = self._marked[blank.view(np.uint8)]
         sizes = np.where((sizes > blank) & (sizes <= LONGEST), sizes - blank + marked, 0)  # in symbols; 0: not simple
         sizes[pc.match_substring_regex(pieces, self._contents, ignore_case=True).to_numpy(zero_copy_only=False)] = 0

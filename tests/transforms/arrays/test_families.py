@@ -171,3 +171,9 @@ def test_normalizers_and_pre_tokenizers_in_use_are_those_of_the_library():
     assert '"type":"NFC"' in changed(made("gpt-2 with NFC")).to_str()
     assert isinstance(made("gpt-2 with NFC").normalizer, normalizers.NFC)
     assert isinstance(made("gpt-2").pre_tokenizer, pre_tokenizers.ByteLevel)
+
+
+def test_lines_are_cut_where_their_ends_are_spaces_to_the_tokenizer():
+    data = np.frombuffer(b"one\ntwo\tthree\r\nfour", np.uint8)
+    for name, cuts in (("unigram, lines are spaces", 3), ("unigram, white space", 3), ("unigram, metaspace", 0)):
+        assert int(cutter_of(made(name)).cuts(data).sum()) == cuts, name

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from tests.transforms.arrays.tokenizers_of_families import TEXTS, changed, made, with_token
+from transforms.arrays.engines import TokenizersEngine
 from transforms.arrays.errors import Refusal
 from transforms.arrays.unigram import GROUP, LONGEST, UnigramWords
 
@@ -274,3 +275,14 @@ def test_vocabulary_too_large_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr("transforms.arrays.unigram.TRIE_BYTES", 4000)
     with pytest.raises(Refusal, match="takes 6144 bytes, more than 4000"):
         UnigramWords(unigram(VOCABULARIES["equal scores"]))
+
+
+def test_end_of_a_line_is_a_blank_where_the_tokenizer_takes_it_for_one():
+    pieces = pa.array(["\nwords", "\twords", "\rwords", " words", "words", "\n words", "a\nb", "\n"])
+    for name, some in (("unigram, lines are spaces", 5), ("unigram, spaces collapsed", 5), ("unigram, metaspace", 2)):
+        taken, ids = UnigramWords(made(name)).encode(pieces)
+        assert int(taken.sum()) == some
+        theirs = TokenizersEngine(made(name)).encode(pieces).tolist()
+        assert [row for row, took in zip(ids.tolist(), taken, strict=True) if took] == [
+            row for row, took in zip(theirs, taken, strict=True) if took
+        ]

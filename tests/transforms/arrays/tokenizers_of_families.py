@@ -73,6 +73,10 @@ MADE = {
         normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]),
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
     ),
+    "unigram, lines are spaces": lambda: _unigram(
+        normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]),
+        pre_tokenizers.Metaspace(),
+    ),
     "unigram, white space": lambda: _unigram(None, pre_tokenizers.WhitespaceSplit()),
     "wordpiece, words": lambda: _wordpiece(normalizers.Lowercase(), pre_tokenizers.Whitespace()),
 }
