@@ -14,7 +14,7 @@ IN_MEMORY, PROCESSES = "in_memory", "multi_processing"
 WORTH_A_PROCESS = 96 << 20  # of inputs; starting worker processes takes as long as one process takes for twice this
 WORKER_BYTES = 1 << 30  # of memory, in which a worker and what it shares with others fit
 UNIT_BYTES = 8 << 20  # of inputs: a unit of work is never made smaller than this
-UNITS_EACH = 8  # units of work a worker gets, or more, so that all end at about the same time
+UNITS_EACH = 16  # units of work a worker gets, or more, so that all end at about the same time
 
 CGROUP = Path("/sys/fs/cgroup")  # where Linux says what a container may use
 
@@ -84,9 +84,9 @@ def unit_bytes(split_bytes: int, input_bytes: int, workers: int) -> int:
     Returns:
         The bytes of a unit.
 
-    >>> unit_bytes(64 << 20, 1 << 30, workers=2) >> 20
+    >>> unit_bytes(64 << 20, 4 << 30, workers=2) >> 20
     64
-    >>> unit_bytes(64 << 20, 1 << 28, workers=2) >> 20
+    >>> unit_bytes(64 << 20, 1 << 29, workers=2) >> 20
     16
     """
     return min(split_bytes, max(UNIT_BYTES, -(-input_bytes // (workers * UNITS_EACH))))

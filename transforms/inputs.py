@@ -189,8 +189,9 @@ def _stretches(file: InputFile, how: Format, split_bytes: int) -> Iterator[tuple
     if file.bytes <= split_bytes or unit is None:
         yield Source(file.path, file.file), file.bytes
     elif unit == "bytes":
-        for start in range(0, file.bytes, split_bytes):
-            stop = min(start + split_bytes, file.bytes)
+        size = -(-file.bytes // -(-file.bytes // split_bytes))  # all of a size, so that no worker gets crumbs
+        for start in range(0, file.bytes, size):
+            stop = min(start + size, file.bytes)
             yield Source(file.path, file.file, start, None if stop == file.bytes else stop), stop - start
     else:
         yield from _row_group_stretches(file, split_bytes)

@@ -69,7 +69,7 @@ def test_what_the_user_says_of_workers_stands_and_the_rest_is_filled_in(given, m
 
 
 def test_units_are_small_enough_for_each_worker_to_get_several_and_never_tiny():
-    assert unit_bytes(64 << 20, 800 << 20, 2) == 50 << 20
+    assert unit_bytes(64 << 20, 800 << 20, 2) == 25 << 20
     assert unit_bytes(64 << 20, 8 << 30, 2) == 64 << 20
     assert unit_bytes(64 << 20, 1, 2) == UNIT_BYTES
     assert unit_bytes(1000, 1 << 30, 2) == 1000
