@@ -9,7 +9,7 @@ import platform
 import pyarrow as pa
 
 # glibc hands arrays of more than 128 KiB back as soon as they are freed, and the system clears each page anew when
-# the next batch wants them: a fifth of the time of a whole job. 32 MiB is the most that every glibc takes.
+# the next batch wants them: a sixth of the time of a whole job. 32 MiB is the most that every glibc takes.
 MMAP_THRESHOLD = 32 << 20
 TRIM_THRESHOLD = 256 << 20
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt; Source: malloc.h of glibc

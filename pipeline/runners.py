@@ -109,6 +109,8 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Chec
         raise ConfigError(f"--runner: {name} cannot be used: {REFUSED[name]}")
     if name not in RUNNERS:
         raise ConfigError(f"--runner: {name!r} is not known; {suggest(name, RUNNERS)}")
+    if named.direct_num_workers < 0:
+        raise ConfigError(f"--direct_num_workers: {named.direct_num_workers} is too small; write 0 for every core")
     given = frozenset(flag.partition("=")[0].removeprefix("--") for flag in every if flag.startswith("--"))
     defaults = [flag for flag in RUNNERS[name].defaults if flag.partition("=")[0].removeprefix("--") not in given]
     return Checked(PipelineOptions([f"--runner={name}", *defaults, *every]), RUNNERS[name], given)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 IN_MEMORY, PROCESSES = "in_memory", "multi_processing"
 
@@ -16,7 +17,8 @@ WORKER_BYTES = 1 << 30  # of memory, in which a worker and what it shares with o
 UNIT_BYTES = 8 << 20  # of inputs: a unit of work is never made smaller than this
 UNITS_EACH = 16  # units of work a worker gets, or more, so that all end at about the same time
 
-CGROUP = Path("/sys/fs/cgroup")  # where Linux says what a container may use
+# Where Linux says what a container may use: version 2 in a folder for each, version 1 by kinds of things.
+CGROUP, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class Workers(NamedTuple):
@@ -95,22 +97,29 @@ def unit_bytes(split_bytes: int, input_bytes: int, workers: int) -> int:
 def cores_here() -> int:
     """Cores that this process may use: those of the machine, or fewer in a container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = _cgroup("cpu.max").partition(" ")
-    if quota.isdigit() and period.isdigit():
-        cores = min(cores, max(1, round(int(quota) / int(period))))
+    for limit in (*_limits("cpu.max"), *_limits("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        quota, _, period = limit.partition(" ")
+        if quota.isdigit() and period.isdigit():
+            cores = min(cores, max(1, round(int(quota) / int(period))))
     return cores
 
 
 def memory_here() -> int:
     """Bytes of memory that this process may use: those of the machine, or fewer in a container."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _cgroup("memory.max")
-    return min(memory, int(limit)) if limit.isdigit() else memory
+    limits = (*_limits("memory.max"), *_limits("memory/memory.limit_in_bytes"))
+    return min([memory, *(int(limit) for limit in limits if limit.isdigit())])
 
 
-def _cgroup(name: str) -> str:
-    """What a container is allowed; empty where nothing is said."""
+def _limits(*names: str) -> Iterator[str]:
+    """Lists what containers are allowed, this one's first, then those around it; several files make one line."""
     try:
-        return (CGROUP / name).read_text().strip()
+        path = OWN_CGROUP.read_text().rpartition(":")[2].strip().strip("/")
     except OSError:
-        return ""
+        path = ""
+    here = CGROUP / path
+    for folder in (here, *here.parents):
+        with suppress(OSError):
+            yield " ".join((folder / name).read_text().strip() for name in names)
+        if folder == CGROUP:
+            return

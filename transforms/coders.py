@@ -24,7 +24,8 @@ class RecordBatchCoder(beam.coders.Coder):
         """Writes a batch with its schema."""
         sink = pa.BufferOutputStream()
         self.write(value, sink)
-        return bytes(sink.getvalue().to_pybytes())
+        encoded: bytes = sink.getvalue().to_pybytes()
+        return encoded
 
     def write(self, value: Any, sink: Any) -> None:
         """Writes a batch with its schema to an Arrow stream: what `encode` gives, not copied."""

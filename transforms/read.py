@@ -50,7 +50,7 @@ class ReadCorpus(Step):
         """Divides the inputs.
 
         Returns:
-            The units of work in the order of the inputs, each with the sizes of its files.
+            The units of work, of each format in the order of the inputs, each with the sizes of its files.
         """
         sizes = {file.path: file.bytes for file in self._corpus.files}
         return [

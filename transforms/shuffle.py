@@ -89,7 +89,8 @@ class _Spill(beam.DoFn):
 
 
 def _joined(batches: list[Any]) -> Any:
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    (whole,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole
 
 
 def load(parts: Iterable[Any]) -> list[Any]:

@@ -83,7 +83,7 @@ def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any
     good = np.ones(batch.num_rows, bool)
     encoded = []
     for text in texts:
-        ids, failures = encode_or_bisect(engine, batch.column(text))
+        ids, failures = encode_or_bisect(engine, _as_strings(batch.column(text)))
         encoded.append(ids.to_arrow())
         for failure in failures:
             if good[failure.row]:
@@ -92,6 +92,11 @@ def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any
     names = ["text", "text_pair"][: len(encoded)]
     rows = batch.append_column("input_ids", pa.StructArray.from_arrays(encoded, names))
     return (rows if good.all() else rows.filter(pa.array(good))), letters.to_batch()
+
+
+def _as_strings(column: Any) -> Any:
+    """Makes plain strings of what else can hold them, which only batches from elsewhere have: dictionaries, views."""
+    return column if column.type in (pa.string(), pa.large_string()) else column.cast(pa.large_string())
 
 
 def _without_nulls(batch: Any, texts: Sequence[str], letters: DeadLetters) -> Any:

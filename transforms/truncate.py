@@ -123,6 +123,14 @@ def _chunks(decided: Cut, shape: Shape) -> Iterator[tuple[int, int]]:
     yield from zip(starts, [*starts[1:], len(decided.rows)], strict=True)
 
 
+def _slices(content: Ragged, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Slices:
+    """Slices of the values between the first and the last of them: a run of windows may need few of very many."""
+    if not len(starts):
+        return Slices(content.values[:0], starts, lengths)
+    first = int(starts.min())
+    return Slices(content.values[first : int((starts + lengths).max())], starts - first, lengths)
+
+
 def _gather(
     batch: Any, contents: list[Ragged], decided: Cut, windows: slice, shape: Shape, drop: tuple[str, ...]
 ) -> Any:
@@ -130,7 +138,7 @@ def _gather(
     rows = decided.rows[windows]
     lengths = [length[windows] for length in decided.lengths]
     slices = [
-        Slices(content.values, content.offsets[rows] + start[windows], length)
+        _slices(content, content.offsets[rows] + start[windows], length)
         for content, start, length in zip(contents, decided.starts, lengths, strict=True)
     ]
     ids = shape.template.assemble(slices).to_arrow()

@@ -59,6 +59,7 @@ def test_flags_are_spelled_as_beam_reads_them():
         ({}, ["--xyzzyxyzzy"], "--xyzzyxyzzy: there is no such option; see oblong run --help, and Beam's own options"),
         ({}, ["corpus.jsonl"], "corpus.jsonl: not understood; options are written --name=value"),
         ({}, ["--direct_num_workers=x"], "--direct_num_workers: invalid int value: 'x'"),
+        ({}, ["--direct_num_workers=-3"], "--direct_num_workers: -3 is too small; write 0 for every core"),
         ({}, ["--direct_running_mode=fast"], "--direct_running_mode: invalid choice: 'fast'"),
         (
             {"direct_num_worker": 2},

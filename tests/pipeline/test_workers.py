@@ -25,11 +25,16 @@ PLENTY = 1 << 50
 @pytest.fixture
 def container(tmp_path, monkeypatch):
     """Says what a container may use."""
-    monkeypatch.setattr(workers, "CGROUP", tmp_path)
+    monkeypatch.setattr(workers, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(workers, "OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    (tmp_path / "own").write_text("0::/job/step\n")
 
-    def say(**files):
+    def say(files):
         for name, text in files.items():
-            (tmp_path / name.replace("_", ".")).write_text(f"{text}\n")
+            path = tmp_path / "cgroup" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n")
 
     return say
 
@@ -77,17 +82,43 @@ def test_units_are_small_enough_for_each_worker_to_get_several_and_never_tiny():
 
 
 def test_cores_and_memory_are_those_of_the_machine_without_a_container(container):
-    assert cores_here() == len(os.sched_getaffinity(0))
+    assert cores_here() == 8
     assert memory_here() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_container_without_limits_has_all(container):
-    container(cpu_max="max 100000", memory_max="max")
-    assert cores_here() == len(os.sched_getaffinity(0))
+    container({"cpu.max": "max 100000", "memory.max": "max", "cpu/cpu.cfs_quota_us": "-1"})
+    assert cores_here() == 8
     assert memory_here() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-@pytest.mark.parametrize("quota", ["100000 100000", "20000 100000"])
-def test_container_of_one_core_or_less_has_one(quota, container):
-    container(cpu_max=quota, memory_max="1048576")
-    assert (cores_here(), memory_here()) == (1, 1 << 20)
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "20000 100000"}, 1),
+        ({"cpu.max": "250000 100000"}, 2),
+        ({"cpu.max": "9900000 100000"}, 8),
+        ({"job/step/cpu.max": "300000 100000"}, 3),
+        ({"job/cpu.max": "500000 100000", "job/step/cpu.max": "max 100000"}, 5),
+        ({"other/cpu.max": "100000 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"}, 4),
+    ],
+)
+def test_container_has_the_cores_that_it_and_those_around_it_are_given(files, cores, container):
+    container(files)
+    assert cores_here() == cores
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"memory.max": 1 << 20},
+        {"memory.max": "max", "job/memory.max": 1 << 20},
+        {"job/memory.max": 1 << 30, "job/step/memory.max": 1 << 20},
+        {"memory/memory.limit_in_bytes": 1 << 20},
+    ],
+)
+def test_container_has_the_least_memory_that_it_or_one_around_it_is_given(files, container):
+    container(files)
+    assert memory_here() == 1 << 20

@@ -3,6 +3,8 @@ import pyarrow as pa
 import pytest
 
 from tests.runs import words
+from tests.transforms.arrays.tokenizers_of_families import made
+from transforms.arrays.engines import TokenizersEngine, make_engine
 from transforms.arrays.identity import row_ids
 from transforms.arrays.ragged import Ragged
 from transforms.tokenize import _Tokenize, tokenize
@@ -80,3 +82,17 @@ def test_rows_without_an_identity_get_one_from_their_content():
     rows, _ = tokenize(plain, Failing(), ("text",))
     positions = [row["position"] for row in rows["row_id"].to_pylist()]
     assert positions[0] == positions[2] != positions[1]
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+@pytest.mark.parametrize("engine", ["tokenizers", "pieces"])
+def test_strings_of_any_arrow_type_are_encoded_and_compared(kind, engine):
+    tokenizer = made("bert, uncased")
+    texts = [f"some words and the number {i}" for i in range(3000)]
+    column = pa.array(texts).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(texts).cast(kind)
+    chosen = make_engine(tokenizer, engine)
+    rows, letters = tokenize(pa.record_batch({"text": column}), chosen, ("text",))
+    assert letters.num_rows == 0
+    expected = TokenizersEngine(tokenizer).encode(pa.array(texts)).tolist()
+    assert [row["text"] for row in rows["input_ids"].to_pylist()] == expected
+    assert engine == "tokenizers" or chosen.take_checked() > 0

@@ -227,12 +227,12 @@ class Cutter:
         for before, after in family.pairs:
             self.followers[before] |= 1 << after
         self._known = np.zeros(0x110000, np.uint8)  # by code point: 0 not asked yet, else its class + 1
-        after = family.after
+        following = family.after
         if family.spaces:
             blanks = blanks_like_a_space(tokenizer)
             self.classes[list(blanks.encode())] = SPACE
-            after = (*after, *(blank + rest for blank in blanks for rest in ("b", " b", ".", "")))
-        self._after = [(text, self._ids(text)) for text in after]
+            following += tuple(blank + rest for blank in blanks for rest in ("b", " b", ".", ""))
+        self._after = [(text, self._ids(text)) for text in following]
         self._keep_added_tokens_whole()
         self._ask_ascii()
         # Tables for bytes.translate, the fastest way there is to look every byte up.

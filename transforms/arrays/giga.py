@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.arrays.characters import CharacterFinder, young_characters
-from transforms.arrays.errors import NotInstalled, Refusal
+from transforms.arrays.errors import JobError, NotInstalled, Refusal
 from transforms.arrays.plain import TokenizersEngine
 from transforms.arrays.ragged import Ragged
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 256 << 20  # that the process may grow by before what gigatoken remembers is thrown away
 SLICE_BYTES = 16 << 20  # of text between two looks at the memory: random words cost up to 14 bytes a byte
+BYTES_A_BYTE = 16  # that it may hold for a byte of text, at the most
 STATM = Path("/proc/self/statm")
 
 # How a Split is told to keep all text: the expressions that gigatoken knows match every character.
@@ -78,7 +79,7 @@ class GigatokenEngine:
         except (RuntimeError, ValueError) as error:
             raise Refusal(f"gigatoken says: {str(error).splitlines()[0]}") from None
         self.made += 1
-        self._base = private_bytes()
+        self._base, self._met = private_bytes(), 0
 
     def encode(self, texts: Any) -> Ragged:
         """Encodes texts without special tokens: see `engines.Engine.encode`."""
@@ -92,8 +93,13 @@ class GigatokenEngine:
         return parts[0] if len(parts) == 1 else Ragged.concatenate(parts)
 
     def _encode(self, offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> Ragged:
-        if private_bytes() > self._base + self._cache_bytes:
-            self._make()
+        # Other steps make the process grow too; what gigatoken can have grown by goes by the text it met.
+        if self._met * BYTES_A_BYTE > self._cache_bytes and private_bytes() > self._base + self._cache_bytes:
+            try:
+                self._make()
+            except Refusal as error:
+                raise JobError(f"tokenize.engine: gigatoken could not be made anew: {error}") from error
+        self._met += int(offsets[-1] - offsets[0])
         layout = self._giga.encode_batch(self._strings(offsets, data), parallel=False).layout
         ids = Ragged(layout.offsets.data, layout.content.data.view(np.int32))
         if self._young is None:

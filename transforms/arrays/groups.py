@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.errors import JobError
 from transforms.arrays.identity import order, row_id_strings
 from transforms.arrays.pad import COLUMNS, pad_columns
 from transforms.arrays.ragged import Ragged
@@ -78,8 +79,14 @@ def gather(parts: Sequence[Any]) -> tuple[Any, Ragged]:
 
     Returns:
         A table of the columns but `input_ids`; and these, gathered by numpy, whose offsets do not end at 2 GiB.
+
+    Raises:
+        JobError: The strings of a kept column end behind 2 GiB.
     """
     rows = pa.Table.from_batches([part.drop_columns(["input_ids"]) for part in parts]).combine_chunks()
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        if column.num_chunks > 1:
+            raise JobError(f"read.keep: the strings of {name!r} in one shard take more than 2 GiB; raise write.shards")
     return rows, Ragged.concatenate([Ragged.from_arrow(part.column("input_ids")) for part in parts])
 
 

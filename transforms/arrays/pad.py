@@ -151,6 +151,8 @@ def _real_cells(
     lengths: NDArray[np.int64], widths: NDArray[np.int64], offsets: NDArray[np.int64], side: str
 ) -> NDArray[np.bool_]:
     """Says which cells hold tokens: all others are padding; bool [all cells]."""
+    if np.array_equal(lengths, widths):
+        return np.ones(offsets[-1], bool)
     real = np.empty(offsets[-1], bool)  # bool [all cells]
     edges = np.flatnonzero(np.diff(widths, prepend=-1, append=-1)).tolist()
     for start, stop in pairwise(edges):  # rows of one width: whole batches

@@ -92,10 +92,11 @@ class Ragged(NamedTuple):
             array: A `ListArray` without nulls.
 
         Returns:
-            The same rows; the values are a view of the array's buffer.
+            The same rows; the values are a view of the array's buffer, without what lies before and behind them.
         """
         offsets = array.offsets.to_numpy(zero_copy_only=False).astype(np.int64)  # int64 [rows + 1]
-        return cls(offsets, array.values.to_numpy(zero_copy_only=False))
+        values = array.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
+        return cls(offsets - offsets[0], values)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Ragged], dtype: type[np.generic] = np.int32) -> Ragged:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from transforms.arrays.errors import Refusal
 from transforms.arrays.ragged import offsets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+TRIE_BYTES = 128 << 20  # of a trie's table; that of 32,000 tokens of Unigram has 37 MB
 NOWHERE, MIDDLE, BEGIN = range(3)  # nodes: no token goes on like this; the two roots
 
 
@@ -41,6 +43,9 @@ class Trie(NamedTuple):
 
         Returns:
             The trie.
+
+        Raises:
+            Refusal: It takes more than `TRIE_BYTES`.
         """
         node = roots.copy()  # where each token is, int64 [tokens]
         above, nodes = 0, BEGIN + 1  # the first node of the depth above, and of this one
@@ -58,6 +63,8 @@ class Trie(NamedTuple):
             edges.append(edge)
             best.append((longest, found))
             above, nodes = nodes, nodes + len(edge)
+        if 4 * nodes * width > TRIE_BYTES:
+            raise Refusal(f"the trie of its vocabulary takes {4 * nodes * width} bytes, more than {TRIE_BYTES}")
         steps = np.zeros(nodes * width, np.int32)
         steps[np.concatenate([np.zeros(0, np.int64), *edges])] = np.arange(BEGIN + 1, nodes)
         return cls(steps, width, np.concatenate([b[0] for b in best]), np.concatenate([b[1] for b in best]))

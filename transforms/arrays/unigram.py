@@ -32,7 +32,6 @@ PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 OTHER, FIRST, SYMBOLS = 0, 1, 96  # symbols: what no word has; the mark, in the place of ASCII's blank; all of them
 UNK_PENALTY = 10.0  # an unknown character scores so much less than the least of the vocabulary
 LONGEST = 48  # bytes of a piece that is taken
-TRIE_BYTES = 128 << 20  # of the trie's table; that of 32,000 tokens has 37 MB
 BLANKS = " {2,}"  # the one expression that a normalizer may replace: simple pieces have no run of blanks
 GROUP = 2048  # words at a time: fewer take more time, more take more memory
 CODES = bytes(byte - ord(" ") + FIRST if " " <= chr(byte) <= "~" else OTHER for byte in range(256))
@@ -174,10 +173,7 @@ def _grow(tokens: list[str]) -> Trie:
     simple = re.compile(f"({MARK}|[!-~])[!-~]{{0,{LONGEST}}}")
     ids = {token: i for i, token in enumerate(tokens) if simple.fullmatch(token)}
     spelled = [token.replace(MARK, " ").encode().translate(CODES) for token in ids]
-    trie = Trie.of(np.full(len(ids), BEGIN), spelled, np.array(list(ids.values()), np.int32), SYMBOLS)
-    if trie.steps.nbytes > TRIE_BYTES:
-        raise Refusal(f"the trie of its vocabulary takes {trie.steps.nbytes} bytes, more than {TRIE_BYTES}")
-    return trie
+    return Trie.of(np.full(len(ids), BEGIN), spelled, np.array(list(ids.values()), np.int32), SYMBOLS)
 
 
 def _scores_of_nodes(trie: Trie, scores: NDArray[np.float64]) -> NDArray[np.float64]:

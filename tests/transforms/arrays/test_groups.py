@@ -10,8 +10,10 @@ from tests.transforms.arrays.facts import facts
 from tests.transforms.arrays.truncated_rows import COLUMNS, made, padded, rows, shaped
 from transforms.arrays import groups as module
 from transforms.arrays.bucket import Batching
-from transforms.arrays.groups import Group, is_padded, pad_shard, regroup, split_batches
+from transforms.arrays.errors import JobError
+from transforms.arrays.groups import Group, gather, is_padded, pad_shard, regroup, split_batches
 from transforms.arrays.pad import Padding
+from transforms.arrays.ragged import Ragged
 from transforms.arrays.shape import make_shape
 from transforms.arrays.shards import Shard, deal
 
@@ -116,3 +118,12 @@ def test_kept_columns_come_first_then_the_columns_asked_for():
     assert group.columns.schema.names == ["label", "input_ids", "length", "row_id"]
     assert [str(kind) for kind in group.columns.schema.types] == ["int64", "list<item: int32>", "int32", "string"]
     assert group.columns["row_id"].to_pylist() == ["a.txt#0"]  # no window without overflow
+
+
+def test_kept_strings_that_no_array_can_hold_fail_with_what_to_do():
+    size = 1_100_000_000
+    offsets, data = pa.py_buffer(np.array([0, size], np.int32)), pa.py_buffer(np.zeros(size, np.uint8))
+    huge = pa.StringArray.from_buffers(1, offsets, data)
+    part = pa.record_batch({"input_ids": Ragged.of([[1]]).to_arrow(), "text": huge})
+    with pytest.raises(JobError, match=r"read\.keep: the strings of 'text' in one shard take more than 2 GiB"):
+        gather([part, part])

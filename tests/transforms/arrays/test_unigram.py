@@ -272,7 +272,7 @@ def test_model_that_draws_at_random_is_refused():
 
 
 def test_vocabulary_too_large_for_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("transforms.arrays.unigram.TRIE_BYTES", 4000)
+    monkeypatch.setattr("transforms.arrays.trie.TRIE_BYTES", 4000)
     with pytest.raises(Refusal, match="takes 6144 bytes, more than 4000"):
         UnigramWords(unigram(VOCABULARIES["equal scores"]))
 
