@@ -76,13 +76,13 @@ class _Write(beam.DoFn):
         """Writes one shard in every format."""
         stem, parts = shard
         batches = load(parts)
-        bucket = Shard.parse(stem).bucket
+        bucket, dealt = Shard.parse(stem).bucket, sum(batch.num_rows for batch in batches)
         if is_padded(batches[0]):
             groups = regroup(batches, self._shape.layout.rows[self._shape.layout.index(bucket)])
         else:
             groups = pad_shard(batches, bucket, self._shape)
+        del batches  # from here on the groups alone hold rows
         record = write_shard(stem, groups, self._writing, self._shape)
-        dealt = sum(batch.num_rows for batch in batches)
         record["counts"]["dropped.remainder"] = dealt - record["counts"]["rows_written"]
         if self._progress is not None:
             self._progress.note(files=len(record["files"]), written=record["counts"]["rows_written"])

@@ -60,6 +60,7 @@ def pad_shard(parts: Sequence[Any], bucket: int | str, shape: Shape) -> Iterator
     if not parts:
         return
     rows, ids = gather(parts)
+    del parts  # they are copied, and may be files mapped into memory
     index = shape.layout.index(bucket)
     ordered = order(_struct(rows, "row_id"), shape.seed)
     per_batch = shape.layout.rows[index]
