@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from transforms.arrays.cutter import Cutter
 from transforms.arrays.errors import Refusal
-from transforms.arrays.families import Cutter, find_family
+from transforms.arrays.families import find_family
 from transforms.arrays.piece_cache import CACHE_BYTES, PieceCache
 from transforms.arrays.ragged import Ragged
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from transforms.arrays.cutter import blanks_like_a_space
 from transforms.arrays.errors import Refusal
-from transforms.arrays.families import LOCAL, blanks_like_a_space, normalizer_parts, pre_tokenizer_parts
+from transforms.arrays.families import LOCAL, normalizer_parts, pre_tokenizer_parts
 from transforms.arrays.ragged import Ragged, offsets_of
 from transforms.arrays.trie import BEGIN, NOWHERE, Trie
 
