@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Regex, normalizers, pre_tokenizers
 
+from transforms.arrays.utf8 import code_points
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -93,12 +95,7 @@ class CharacterFinder:
         """
         lead = np.flatnonzero(data >= 0xC0)  # int64 [characters beyond ASCII]
         lead = lead[self._starts[data[lead].astype(np.uint16) << 8 | data[lead + 1]]]
-        first = data[lead].astype(np.int64)
-        size = 2 + (first >= 0xE0) + (first >= 0xF0)  # int64 [candidates]: bytes of each
-        point = first & np.where(size == 2, 0x1F, np.where(size == 3, 0x0F, 0x07))
-        for k in range(1, 4):
-            following = data[np.minimum(lead + k, len(data) - 1)].astype(np.int64) & 0x3F
-            point = np.where(size > k, point << 6 | following, point)
+        point, _ = code_points(data, lead)
         found: NDArray[np.int64] = lead[self._wanted[point]]
         return found
 

@@ -22,6 +22,7 @@ from transforms.arrays.families import (
     Family,
     pre_tokenizer_parts,
 )
+from transforms.arrays.utf8 import code_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,13 +159,7 @@ class Cutter:
     def _ask_high(self, data: NDArray[np.uint8], high: NDArray[np.int64], followers: NDArray[np.uint8]) -> None:
         """Says what may follow the last byte of each character beyond ASCII; only that can stand before a cut."""
         lead = high[data[high] >= 0xC0]
-        first = data[lead].astype(np.int64)
-        size = 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)  # int64: bytes of each character
-        point = first & np.where(size == 2, 0x1F, np.where(size == 3, 0x0F, 0x07))
-        for k in range(1, 4):
-            more = size > k
-            following = data[np.minimum(lead + k, len(data) - 1)].astype(np.int64) & 0x3F
-            point = np.where(more, point << 6 | following, point)
+        point, size = code_points(data, lead)
         for unknown in np.unique(point[self._known[point] == 0]).tolist():
             self._known[unknown] = 1 + (WORD if self._vouches(chr(unknown)) else OTHER)
         followers[lead + size - 1] = self.followers[self._known[point] - 1]

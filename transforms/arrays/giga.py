@@ -112,10 +112,8 @@ class GigatokenEngine:
     ) -> Ragged:
         """Has `tokenizers` encode the rows with characters that the two may read differently."""
         rows = np.unique(np.searchsorted(offsets, found, "right") - 1)  # int64 [rows with such characters]
-        places = np.arange(ids.rows)
-        places[rows] = ids.rows + np.arange(len(rows))
         texts = pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data))
-        return Ragged.concatenate([ids, self._plain.encode(texts.take(pa.array(rows)))]).take(places)
+        return ids.with_rows(rows, self._plain.encode(texts.take(pa.array(rows))))
 
 
 def _packages() -> tuple[Any, Any]:

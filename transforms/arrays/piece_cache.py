@@ -126,9 +126,7 @@ class PieceCache:
         left = np.flatnonzero(~taken)
         if not len(left):
             return ids
-        place = np.arange(len(distinct))
-        place[left] = len(distinct) + np.arange(len(left))
-        return Ragged.concatenate([ids, self._remember(distinct.take(pa.array(left)))]).take(place)
+        return ids.with_rows(left, self._remember(distinct.take(pa.array(left))))
 
     def _remember(self, pieces: Any) -> Ragged:
         """Finds the ids of pieces in the dict, and has those that are not there encoded."""

@@ -149,6 +149,23 @@ class Ragged(NamedTuple):
         """
         return Ragged(offsets_of(lengths), self.values[spans(self.offsets[rows] + starts, lengths)])
 
+    def with_rows(self, rows: NDArray[np.int64], others: Ragged) -> Ragged:
+        """Puts other rows in the place of some.
+
+        Args:
+            rows: Their numbers, int64 [replaced]; none twice.
+            others: What is to stand there.
+
+        Returns:
+            All rows; values copied.
+
+        >>> Ragged.of([[1], [2, 3], [4]]).with_rows(np.array([1]), Ragged.of([[5, 6, 7]])).tolist()
+        [[1], [5, 6, 7], [4]]
+        """
+        places = np.arange(self.rows)
+        places[rows] = self.rows + np.arange(len(rows))
+        return Ragged.concatenate([self, others]).take(places)
+
     def to_arrow(self) -> Any:
         """Turns the rows into an Arrow list array over the same values.
 

@@ -94,3 +94,9 @@ def test_concatenating_nothing_gives_no_rows_of_the_type_asked_for():
     empty = Ragged.concatenate([], np.int8)
     assert (empty.rows, empty.values.dtype) == (0, np.int8)
     assert Ragged.of([]).to_arrow().to_pylist() == []
+
+
+def test_rows_that_are_put_in_the_place_of_others_leave_the_rest_alone():
+    rows = Ragged.of([[1], [], [2, 3], [4]])
+    assert rows.with_rows(np.array([3, 0]), Ragged.of([[7, 8], []])).tolist() == [[], [], [2, 3], [7, 8]]
+    assert rows.with_rows(np.array([], np.int64), Ragged.of([])).tolist() == rows.tolist()
