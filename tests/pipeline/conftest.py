@@ -1,4 +1,4 @@
-"""Runs that tests of what a run leaves behind share: each is made once."""
+"""What tests of jobs share: sections to begin with, and runs whose remains are looked at, each made once."""
 
 from __future__ import annotations
 
@@ -212,3 +212,14 @@ def library(tmp_path: Path) -> Path:
     (root / "latin.py").write_bytes("# coding: latin-1\n'''Café.'''\n".encode("latin-1"))
     (root / "nonsense.py").write_bytes(b"'''\xff'''\n")
     return root
+
+
+@pytest.fixture
+def sections(tmp_path, tokenizer):
+    """The sections of a small job, for those who change one of them."""
+    source = write_jsonl(tmp_path / "in" / "a.jsonl", some_rows(5))
+    return {
+        "read": {"files": str(source)},
+        "tokenize": {"tokenizer": str(tokenizer)},
+        "write": {"path": str(tmp_path / "out")},
+    }

@@ -5,17 +5,6 @@ import pytest
 from pipeline.config import load_config
 from pipeline.description import describe
 from pipeline.job import prepare
-from tests.runs import some_rows, write_jsonl
-
-
-@pytest.fixture
-def sections(tmp_path, tokenizer):
-    source = write_jsonl(tmp_path / "in" / "a.jsonl", some_rows(5))
-    return {
-        "read": {"files": str(source)},
-        "tokenize": {"tokenizer": str(tokenizer)},
-        "write": {"path": str(tmp_path / "out")},
-    }
 
 
 def test_description_is_plain_json_and_says_where_the_tokenizer_is(sections):

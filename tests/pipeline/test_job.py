@@ -9,16 +9,6 @@ from tests.runs import some_rows, write_jsonl, write_tokenizer
 from transforms.arrays.errors import ConfigError
 
 
-@pytest.fixture
-def sections(tmp_path, tokenizer):
-    source = write_jsonl(tmp_path / "in" / "a.jsonl", some_rows(5))
-    return {
-        "read": {"files": str(source)},
-        "tokenize": {"tokenizer": str(tokenizer)},
-        "write": {"path": str(tmp_path / "out")},
-    }
-
-
 def fingerprint(sections, *overrides):
     return prepare(load_config(sections, overrides)).fingerprint
 
