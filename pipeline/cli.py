@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from pipeline.commands import (
     SHORT,
     USAGE,
     demo_command,
+    doctor_command,
     gc_command,
     inspect_command,
     run_command,
@@ -30,13 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-LATER = ("plan", "report", "doctor")
+LATER = ("plan", "report")
 
+
+# Of what Beam says at INFO when it submits a job to Dataflow; the rest are pages.
+OF_USE = ("Created job", "To access", "A template was just created")
 
 EPILOG = """examples:
   oblong demo demo --run                          see it work, on a corpus made on the spot
   oblong run --input 'corpus/*.jsonl' --tokenizer tok/ --output out
   oblong run --config job.yaml --set truncate.max_length=256 --direct_num_workers=2
+  oblong doctor --config job.yaml                 whether it could start, before it is paid for
   oblong inspect out/runs/RUN --rows 2            what a run holds, decoded back to text
   oblong verify out/runs/RUN                      read every file again
 
@@ -64,6 +70,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Usage)
     _add_run(commands)
+    one = _add(
+        commands, "doctor", "look whether a job could start: exit 0, or 2 with what is to be mended", doctor_command
+    )
+    one.usage = "oblong doctor [--config FILE] [--set SECTION.KEY=VALUE]... [any Beam option]..."
+    _add_configuration(one)
     one = _add(commands, "verify", "read every file of a run again; exit 3 when something differs", verify_command)
     one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
     one = _add(commands, "inspect", "show a run: its totals, buckets and schema, and some rows", inspect_command)
@@ -91,15 +102,23 @@ def _add_run(commands: Any) -> None:
     run = _add(commands, "run", "run a job: read, tokenize, truncate, bucket, pad, write, commit", run_command)
     run.usage = "oblong run [--config FILE] [--set SECTION.KEY=VALUE]... [any Beam option]..."
     run.epilog = "Any other option is Beam's own, e.g. --direct_num_workers=2 --direct_running_mode=multi_processing."
-    run.add_argument("--config", metavar="FILE", help="the YAML configuration; without it, defaults")
+    _add_configuration(run)
+    run.add_argument("--force", action="store_true", help="make a new run where the same is committed already")
     run.add_argument(
+        "--no_wait", action="store_true", help="leave when the job is submitted, where it goes on by itself"
+    )
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a job: its configuration, and what overrides it."""
+    parser.add_argument("--config", metavar="FILE", help="the YAML configuration; without it, defaults")
+    parser.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one key; repeatable"
     )
     for option, key in SHORT.items():
         more: dict[str, Any] = {"action": "append"} if option == "input" else {}
         text = f"short for --set {key}=...{'; repeatable' if more else ''}"
-        run.add_argument(f"--{option}", metavar=option.upper(), help=text, **more)
-    run.add_argument("--force", action="store_true", help="make a new run where the same is committed already")
+        parser.add_argument(f"--{option}", metavar=option.upper(), help=text, **more)
 
 
 def _add_gc(commands: Any) -> None:
@@ -124,8 +143,21 @@ def _quiet_logs() -> None:
         # A worker's error reaches the user as one line; its traceback is for OBLONG_DEBUG=1.
         for name in ("sdk_worker", "data_plane", "worker_handlers"):
             logging.getLogger(f"apache_beam.runners.worker.{name}").setLevel(logging.CRITICAL)
-        for name in ("common", "portability"):
-            logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
+        for name in ("runners.common", "runners.portability", "utils.subprocess_server"):
+            logging.getLogger(f"apache_beam.{name}").setLevel(logging.CRITICAL)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # what is tried again is no news yet
+        if threading.excepthook is threading.__excepthook__:  # nobody else looks after it
+            threading.excepthook = _say_what_threads_raise
+    # Schedulers find a job on Dataflow by what Beam says of it, and its states are all the progress there is.
+    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
+    submitting = logging.getLogger("apache_beam.runners.dataflow.internal.apiclient")
+    submitting.addFilter(lambda record: record.levelno > logging.INFO or record.getMessage().startswith(OF_USE))
+
+
+def _say_what_threads_raise(failure: threading.ExceptHookArgs) -> None:
+    """Leaves out the threads of workers in this process that lose their engine when it is stopped after the job."""
+    if type(failure.exc_value).__module__.partition(".")[0] != "grpc":
+        threading.__excepthook__(failure)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,8 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except SystemExit as leaving:  # argparse, after --help
         return int(leaving.code or DONE)
-    except KeyboardInterrupt:
-        say("interrupted; nothing is committed")
+    except KeyboardInterrupt as interrupt:
+        say(str(interrupt) or "interrupted; nothing is committed")
         return 130
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -174,7 +206,7 @@ def _dispatch(arguments: list[str]) -> int:
     if named in LATER:
         raise ConfigError(f"{named}: this command is not available yet")
     parser = make_parser()
-    commands = ("run", "verify", "inspect", "runs", "gc", "demo")
+    commands = ("run", "doctor", "verify", "inspect", "runs", "gc", "demo")
     if arguments and not arguments[0].startswith("-") and arguments[0] not in commands:
         raise ConfigError(f"{arguments[0]}: there is no such command; {suggest(arguments[0], commands)}")
     args, rest = parser.parse_known_args(arguments)
@@ -188,11 +220,9 @@ def _dispatch(arguments: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return USAGE
-    if args.command == "run":
-        return run_command(args, rest)
-    if rest:
+    if args.command != "run" and rest and not rest[0].startswith("--"):
         raise ConfigError(f"{rest[0]}: not understood; see oblong {args.command} --help")
-    code: int = args.function(args)
+    code: int = args.function(args, rest)
     return code
 
 

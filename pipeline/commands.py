@@ -39,6 +39,22 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def reach_files(rest: list[str]) -> None:
+    """Gives the file systems the options that they need, before anything is read.
+
+    Args:
+        rest: Beam's options on the command line, e.g. --hdfs_host.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    if rest:
+        from pipeline.options import parse_options
+        from transforms.files import use_options
+
+        use_options(parse_options(rest))
+
+
 def run_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Runs a job: `oblong run`."""
     from pipeline.allocator import keep_freed_memory
@@ -46,14 +62,34 @@ def run_command(args: argparse.Namespace, rest: list[str]) -> int:
     from pipeline.launch import run_job
 
     keep_freed_memory()
-    overrides = list(args.set)
-    for option, key in SHORT.items():
-        if getattr(args, option) is not None:
-            overrides.append(f"{key}={json.dumps(getattr(args, option))}")
+    reach_files(rest)
     started = time.monotonic()
-    outcome = run_job(load_config(args.config, overrides), rest, force=args.force, say=say)
+    config = load_config(args.config, _overrides(args))
+    outcome = run_job(config, rest, force=args.force, wait=not args.no_wait, say=say)
     _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
     return DONE
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    """The overrides that were given, the short options last."""
+    short = {key: getattr(args, option) for option, key in SHORT.items() if getattr(args, option) is not None}
+    return [*args.set, *(f"{key}={json.dumps(value)}" for key, value in short.items())]
+
+
+def doctor_command(args: argparse.Namespace, rest: list[str]) -> int:
+    """Looks whether a job could start: `oblong doctor`."""
+    from pipeline.doctor import examine
+
+    findings = examine(args.config, _overrides(args), rest)
+    healthy = all(finding.ok for finding in findings)
+    if args.json:
+        show_json({"ok": healthy, "findings": [finding._asdict() for finding in findings]})
+        return DONE if healthy else USAGE
+    marks = {True: "ok", False: "wrong", None: "-"}
+    _print_table(("what", "", "found"), [[one.what, marks[one.ok], one.detail] for one in findings])
+    wrong = sum(finding.ok is False for finding in findings)
+    show("the job can start" if healthy else f"{count(wrong, 'thing')} to be mended before the job can start")
+    return DONE if healthy else USAGE
 
 
 def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
@@ -61,9 +97,15 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
 
     if as_json:
         parts = {"status": outcome.status, "run": outcome.folder, "manifest": f"{outcome.folder}/manifest.json"}
-        show_json({**parts, "notes": list(outcome.notes), "totals": outcome.manifest["totals"]})
+        totals = outcome.manifest["totals"] if outcome.manifest else None
+        show_json({**parts, "notes": list(outcome.notes), "totals": totals})
         return
     out = summary.console()
+    if outcome.manifest is None:
+        for note in outcome.notes:
+            out.print(note, markup=False, soft_wrap=True)
+        out.print(f"{outcome.status}: {outcome.folder}", soft_wrap=True)
+        return
     if outcome.status == "already done":
         for note in outcome.notes:
             say(note)
@@ -80,10 +122,11 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
 
 
-def verify_command(args: argparse.Namespace) -> int:
+def verify_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Reads a run again: `oblong verify`."""
     from pipeline.verify import verify
 
+    reach_files(rest)
     verdict = verify(args.run)
     if args.json:
         show_json({"ok": not verdict.problems, **verdict._asdict()})
@@ -95,12 +138,13 @@ def verify_command(args: argparse.Namespace) -> int:
     return DIFFERS if verdict.problems else DONE
 
 
-def inspect_command(args: argparse.Namespace) -> int:
+def inspect_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Shows a run: `oblong inspect`."""
     from pipeline.inspection import inspect
 
     if args.rows < 0:
         raise ConfigError(f"--rows: {args.rows} is too small; it must be at least 0")
+    reach_files(rest)
     found = inspect(args.run, args.rows)
     if args.json:
         show_json(found)
@@ -130,10 +174,11 @@ def _show_run(found: dict[str, Any]) -> None:
         out.print(spell_row(row), markup=False, soft_wrap=True)
 
 
-def runs_command(args: argparse.Namespace) -> int:
+def runs_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Lists runs: `oblong runs`."""
     from pipeline.generations import list_runs
 
+    reach_files(rest)
     rows = list_runs(args.output)
     if args.json:
         show_json({"runs": rows})
@@ -143,12 +188,13 @@ def runs_command(args: argparse.Namespace) -> int:
     return DONE
 
 
-def gc_command(args: argparse.Namespace) -> int:
+def gc_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Shows and removes leftovers: `oblong gc`."""
     from pipeline.generations import delete, find_leftovers, parse_age
 
     if args.keep_last is not None and args.keep_last < 1:
         raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
+    reach_files(rest)
     found = find_leftovers(args.output, parse_age(args.older_than), args.keep_last)
     if args.delete:
         delete(found)
@@ -176,10 +222,12 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     console().print(table, soft_wrap=True)
 
 
-def demo_command(args: argparse.Namespace) -> int:
+def demo_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Makes the demo, and runs it if asked: `oblong demo`."""
     from pipeline.demo import make_demo
 
+    if rest:
+        raise ConfigError(f"{rest[0]}: not understood; see oblong demo --help")
     made = make_demo(args.folder)
     if not args.run:
         if args.json:
@@ -196,7 +244,7 @@ def demo_command(args: argparse.Namespace) -> int:
     started = time.monotonic()
     outcome = run_job(load_config(str(made.config)), say=say)
     _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
-    if not args.json:
+    if not args.json and outcome.manifest is not None:
         for row in first_rows(outcome.folder, outcome.manifest, 1):
             show(f"\na row, decoded, beside its mask:\n{spell_row(row)}")
     return DONE

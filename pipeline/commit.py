@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
 from transforms.arrays.errors import JobError
-from transforms.files import create_once, size
+from transforms.files import create_once, exists, list_folder, read_bytes, remove_folder
 from transforms.step import Counts
 
 if TYPE_CHECKING:
@@ -59,11 +61,11 @@ class Commit(beam.DoFn):
     """Writes the manifest.
 
     Args:
-        described: Of the manifest, what was known before.
+        described: Where the manifest stands, as far as it was known before.
         job: For its folders and its limit on dead letters.
     """
 
-    def __init__(self, described: Manifest, job: Job) -> None:
+    def __init__(self, described: str, job: Job) -> None:
         self._described = described
         self._run_folder = job.run_folder
         self._attempt = job.attempt
@@ -73,7 +75,12 @@ class Commit(beam.DoFn):
     def process(
         self, seed: object, counts: Counts, shards: Iterable[dict[str, Any]], letters: Iterable[dict[str, Any]]
     ) -> Iterator[Manifest]:
-        """Writes the manifest of this attempt, or finds that another was first."""
+        """Writes the manifest of this attempt, or finds that another was first; clears up what only workers needed."""
+        path = f"{self._run_folder}/{MANIFEST}"
+        if exists(path) and (own := read_manifest(path))["attempt"] == self._attempt:
+            yield own  # this is a second try of a step that had succeeded
+            return
+        described = json.loads(read_bytes(self._described))
         shards = list(shards)
         counts = add_counts([counts, *(shard["counts"] for shard in shards)])
         check_dead_letters(counts, self._limit, f"{self._run_folder}/{self._attempt}")
@@ -81,33 +88,34 @@ class Commit(beam.DoFn):
         check_laws(totals)
         manifest = {
             "format_version": FORMAT_VERSION,
-            **self._described,
-            "tokenizer": {**self._described["tokenizer"], "tokens_checked": counts.get("tokens_checked", 0)},
+            **described,
+            "tokenizer": {**described["tokenizer"], "tokens_checked": counts.get("tokens_checked", 0)},
             "files": self._placed(file for shard in shards for file in shard["files"]),
             "dead_letters": self._placed(letters),
             "totals": totals,
         }
-        for file in (*manifest["files"], *manifest["dead_letters"]):
-            self._check(file)
-        path = f"{self._run_folder}/{MANIFEST}"
-        if create_once(path, seal(manifest), self._scratch):
-            yield read_manifest(path)
-            return
+        self._check((*manifest["files"], *manifest["dead_letters"]))
+        create_once(path, seal(manifest), self._scratch)
         winner = read_manifest(path)
-        if winner["attempt"] != self._attempt and winner["fingerprint"] != self._described["fingerprint"]:
+        if winner["attempt"] != self._attempt and winner["fingerprint"] != described["fingerprint"]:
             raise JobError(
                 f"{path} was committed meanwhile by a run with another configuration, tokenizer or inputs; "
                 "choose another run.id"
             )
+        with suppress(JobError):
+            remove_folder(self._scratch)
         yield winner
 
     def _placed(self, files: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Names files from the run's folder, in order."""
         return sorted(({**file, "path": f"{self._attempt}/{file['path']}"} for file in files), key=lambda f: f["path"])
 
-    def _check(self, file: dict[str, Any]) -> None:
-        found = size(f"{self._run_folder}/{file['path']}")
-        if found != file["bytes"]:
-            raise JobError(
-                f"{file['path']} was written with {file['bytes']} bytes and has {found}; nothing is committed"
-            )
+    def _check(self, files: Iterable[dict[str, Any]]) -> None:
+        """Checks that every file is there with its size, by one listing: requests for each could take an hour."""
+        sizes = {found.path: found.bytes for found in list_folder(f"{self._run_folder}/{self._attempt}")}
+        for file in files:
+            found = sizes.get(f"{self._run_folder}/{file['path']}")
+            if found != file["bytes"]:
+                raise JobError(
+                    f"{file['path']} was written with {file['bytes']} bytes and has {found}; nothing is committed"
+                )

@@ -10,14 +10,14 @@ import yaml
 
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.engines import Tokenization
-from transforms.arrays.errors import ConfigError, one_of, suggest
+from transforms.arrays.errors import ConfigError, JobError, one_of, suggest
 from transforms.arrays.formats import Writing
 from transforms.arrays.pad import Padding
 from transforms.arrays.readers import Reading
 from transforms.arrays.shape import OUTPUT_COLUMNS
 from transforms.arrays.spec import Spec, at_least
 from transforms.arrays.truncate import Truncation
-from transforms.files import exists, read_bytes
+from transforms.files import exists, read_bytes, require_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -151,14 +151,17 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(source, str) and hasattr(source, "items"):
         return dict(cast("Mapping[str, Any]", source))
     path = str(source)
-    if not exists(path):
-        raise ConfigError(f"--config: there is no file {path}")
+    require_store(path, "--config")
     try:
+        if not exists(path):
+            raise ConfigError(f"--config: there is no file {path}")
         tree = yaml.safe_load(read_bytes(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config: {path} is not YAML: {_yaml_problem(error)}") from None
     except OSError as error:
         raise ConfigError(f"--config: {path} cannot be read: {error}") from None
+    except JobError as error:
+        raise ConfigError(f"--config: {error}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):

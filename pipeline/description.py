@@ -69,7 +69,8 @@ def describe(job: Job) -> dict[str, Any]:
             "vocab_size": job.facts.vocab_size,
             "model_max_length": job.facts.model_max_length,
         },
-        "inputs": [{"path": f.path, "file": f.file, "bytes": f.bytes, "changed": f.changed} for f in job.corpus.files],
+        # A checksum is there where the file system keeps one.
+        "inputs": [{k: v for k, v in file._asdict().items() if v is not None} for file in job.corpus.files],
         "schema": [{"name": field.name, "type": TYPE_NAMES[field.type]} for field in job.schema],
         "versions": versions(),
     }

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.manifest import MANIFEST, read_manifest
-from transforms.arrays.errors import ConfigError, JobError, OblongError
+from transforms.arrays.errors import ConfigError, OblongError, StoreError
+from transforms.files import (
+    exists,
+    is_local,
+    list_subfolders,
+    read_bytes,
+    remove_file,
+    remove_folder,
+    require_store,
+    weigh_folder,
+    write_bytes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SPILLS = "spills_to"  # a file in an attempt's scratch folder
 
@@ -30,11 +41,13 @@ def list_runs(output: str) -> list[dict[str, Any]]:
     """
     found = []
     for folder in _run_folders(output):
-        row: dict[str, Any] = {"run_id": folder.name, "created": None, "status": "unfinished"}
-        row |= {"rows": None, "tokens": None, "bytes": None, "folder": folder.as_posix()}
-        if (folder / MANIFEST).exists():
+        row: dict[str, Any] = {"run_id": _name(folder), "created": None, "status": "unfinished"}
+        row |= {"rows": None, "tokens": None, "bytes": None, "folder": folder}
+        if exists(f"{folder}/{MANIFEST}"):
             try:
-                manifest = read_manifest(folder.as_posix())
+                manifest = read_manifest(folder)
+            except StoreError:
+                raise
             except OblongError:
                 row["status"] = "damaged"
             else:
@@ -46,11 +59,17 @@ def list_runs(output: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["created"] or "9", row["run_id"]))
 
 
-def _run_folders(output: str) -> list[Path]:
-    runs = Path(output) / "runs"
-    if not runs.is_dir():
+def _run_folders(output: str) -> list[str]:
+    require_store(output, "OUTPUT")
+    runs = Path(output, "runs").as_posix() if is_local(output) else f"{output.rstrip('/')}/runs"
+    found = [f"{runs}/{name}" for name in list_subfolders(runs)]
+    if not found and not (is_local(runs) and Path(runs).is_dir()):  # elsewhere an empty folder may be none at all
         raise ConfigError(f"OUTPUT: {output} has no folder runs/; give the write.path of a job")
-    return sorted(path for path in runs.iterdir() if path.is_dir())
+    return found
+
+
+def _name(folder: str) -> str:
+    return folder.rpartition("/")[2]
 
 
 def parse_age(text: str) -> float:
@@ -106,18 +125,19 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
     old = {row["folder"] for row in committed[: max(0, len(committed) - keep_last)]} if keep_last is not None else set()
     found = []
     for folder in _run_folders(output):
-        if folder.as_posix() in old:
+        if folder in old:
             found.append(_leftover(folder, "committed, but not among the last kept"))
             continue
-        if not (folder / MANIFEST).exists():
-            found += _spilled(sorted(folder.iterdir()))
+        attempts = [f"{folder}/{name}" for name in list_subfolders(folder)]
+        if not exists(f"{folder}/{MANIFEST}"):
+            found += _spilled(attempts)
             found.append(_leftover(folder, "no attempt at it was committed"))
             continue
         try:
-            kept = read_manifest(folder.as_posix())["attempt"]
+            kept = read_manifest(folder)["attempt"]
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
-        others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != kept)
+        others = [attempt for attempt in attempts if _name(attempt) != kept]
         found += _spilled(others)
         found += [_leftover(attempt, "an attempt that was not committed") for attempt in others]
     return [leftover for leftover in found if leftover.seconds >= older_than]
@@ -130,30 +150,23 @@ def note_spills(scratch: str, spills: str) -> None:
         scratch: The attempt's scratch folder.
         spills: The folder it spills to, named after the attempt.
     """
-    Path(scratch).mkdir(parents=True, exist_ok=True)
-    (Path(scratch) / SPILLS).write_text(spills)
+    write_bytes(f"{scratch}/{SPILLS}", spills.encode())
 
 
-def _spilled(attempts: list[Path]) -> list[Leftover]:
-    """Finds what attempts have spilled outside the output; only folders that are named after them."""
-    found = []
+def _spilled(attempts: list[str]) -> Iterator[Leftover]:
+    """Finds what attempts have spilled outside the output; only folders of this machine that are named after them."""
     for attempt in attempts:
-        with suppress(OSError):
-            spills = Path((attempt / SPILLS).read_text())
-            elsewhere = attempt not in spills.parents and spills.name.endswith(attempt.name.removesuffix(".tmp"))
-            if elsewhere and spills.is_dir():
-                found.append(_leftover(spills, "rows spilled by an attempt that was not committed"))
-    return found
+        if not exists(f"{attempt}/{SPILLS}"):
+            continue
+        spills = Path(read_bytes(f"{attempt}/{SPILLS}").decode())
+        elsewhere = Path(attempt) not in spills.parents and spills.name.endswith(_name(attempt).removesuffix(".tmp"))
+        if elsewhere and spills.is_dir():
+            yield _leftover(spills.as_posix(), "rows spilled by an attempt that was not committed")
 
 
-def _leftover(folder: Path, why: str) -> Leftover:
-    newest, size = 0.0, 0
-    for path in (folder, *folder.rglob("*")):
-        with suppress(FileNotFoundError):  # a running job moves its files
-            found = path.stat()
-            newest = max(newest, found.st_mtime)
-            size += found.st_size if S_ISREG(found.st_mode) else 0
-    return Leftover(folder.as_posix(), why, size, max(0.0, time.time() - newest))
+def _leftover(folder: str, why: str) -> Leftover:
+    size, newest = weigh_folder(folder)
+    return Leftover(folder, why, size, max(0.0, time.time() - newest))
 
 
 def delete(leftovers: list[Leftover]) -> None:
@@ -163,10 +176,5 @@ def delete(leftovers: list[Leftover]) -> None:
         JobError: A folder cannot be removed.
     """
     for leftover in leftovers:
-        try:
-            (Path(leftover.path) / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(leftover.path)
-        except FileNotFoundError:
-            continue  # somebody else was faster
-        except OSError as error:
-            raise JobError(f"OUTPUT: {leftover.path} cannot be removed: {error}") from error
+        remove_file(f"{leftover.path}/{MANIFEST}")
+        remove_folder(leftover.path)

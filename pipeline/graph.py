@@ -9,8 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 
 from pipeline.commit import Commit, add_counts, check_dead_letters
-from pipeline.description import describe
-from pipeline.job import Job, begin_attempt, prepare, spill_folder, units_for
+from pipeline.job import Job, begin_attempt, prepare, spill_folder
 from transforms.bucket import BucketByLength
 from transforms.dead_letters import WriteDeadLetters, count_reasons
 from transforms.read import ReadCorpus
@@ -51,6 +50,7 @@ def build_job(
     *,
     shared_disk: bool = False,
     workers: int | None = None,
+    dry: bool = False,
 ) -> Any:
     """Adds a prepared job to a pipeline: see `build`.
 
@@ -60,17 +60,18 @@ def build_job(
         progress: Where workers note how far they are.
         shared_disk: Whether all workers see the launcher's disk, for run.shuffle: auto.
         workers: How many there are, so that each gets several units of work; None where nobody knows.
+        dry: Whether to leave out what the launcher writes for workers, because the job will not run.
 
     Returns:
         A PCollection with the manifest.
     """
-    described = describe(job)
     spills = spill_folder(job, shared_disk=shared_disk)
-    config, shape = begin_attempt(job, spills), job.shape
+    attempt = begin_attempt(job, workers=workers, spills=spills, dry=dry)
+    config, shape = attempt.config, job.shape
     texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
     unneeded = [text for text in texts if text not in job.corpus.kept]
 
-    reading = ReadCorpus(units_for(job, workers), job.corpus, progress)
+    reading = ReadCorpus(config.read, job.corpus, progress, attempt.units)
     tokenizing = Tokenize(config.tokenize, texts)
     truncating = Truncate(shape, unneeded)
 
@@ -110,6 +111,6 @@ def build_job(
     else:
         shards = written.shards
     # {files, counts}
-    commit = beam.ParDo(Commit(described, job), AsSingleton(gate), AsIter(shards), AsIter(buried))
+    commit = beam.ParDo(Commit(attempt.described, job), AsSingleton(gate), AsIter(shards), AsIter(buried))
     # On one element of its own, so that it runs for no rows too.
     return pipeline | "Once" >> beam.Create([None]) | "Commit" >> commit.with_output_types(dict[str, Any])

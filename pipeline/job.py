@@ -5,28 +5,33 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+import tempfile
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from pipeline.description import describe
 from pipeline.generations import note_spills
 from pipeline.manifest import MANIFEST, canonical
 from pipeline.workers import unit_bytes
 from transforms.arrays.engines import choose_engine
-from transforms.arrays.errors import ConfigError
+from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
 from transforms.arrays.formats import schema_of
 from transforms.arrays.shape import Shape, make_shape
-from transforms.files import exists, refuse_remote_output, write_bytes
+from transforms.files import exists, is_local, require_store, write_bytes
 from transforms.inputs import Corpus, find_corpus
 from transforms.tokenizer_files import CONFIG, TOKENIZER, TokenizerFiles, facts_of, read_tokenizer_files
+from transforms.units import UnitList, list_units, units_of
 
 if TYPE_CHECKING:
     from pipeline.config import Config
     from transforms.arrays.readers import Reading
 
 SHARD_BYTES = 256 << 20  # of inputs on disk, for write.shards: auto
+
+UNITS, DESCRIBED = "units.jsonl", "described.json"  # in the scratch folder
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,12 @@ def run_folder(output: str, run_id: str) -> str:
     return f"{output.rstrip('/')}/runs/{run_id}"
 
 
-def prepare(config: Config) -> Job:
+def prepare(config: Config, *, extras: bool = True) -> Job:
     """Resolves a configuration; nothing is written.
 
     Args:
         config: The configuration.
+        extras: Whether workers have the extras that are installed here.
 
     Returns:
         The job.
@@ -102,12 +108,12 @@ def prepare(config: Config) -> Job:
     Raises:
         ConfigError: The configuration does not fit its inputs or its tokenizer.
     """
-    refuse_remote_output(config.write.path)
+    require_store(config.write.path, "write.path", to_write=True)
     corpus = find_corpus(config.read)
     files = read_tokenizer_files(config.tokenize.tokenizer)
     facts = facts_of(files, config.tokenize)
     tokenizer = plain_tokenizer(files.tokenizer_json)
-    choice = choose_engine(tokenizer, config.tokenize.engine)
+    choice = choose_engine(tokenizer, config.tokenize.engine, extras=extras)
     pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None
     shape = _shape(config, corpus, facts, pad_id)
     fingerprint = _fingerprint(config, corpus, facts, files)
@@ -158,7 +164,7 @@ def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: T
     sections["pad"]["to"], sections["truncate"]["strategy"] = config.pad.name, config.truncate.name
     sections["write"]["formats"] = config.write.names
     described = {
-        "inputs": [[file.file, file.bytes, file.changed] for file in corpus.files],
+        "inputs": [[file.file, file.bytes, file.checksum or file.changed] for file in corpus.files],
         "kept": {name: str(kind) for name, kind in corpus.kept.items()},
         "config": sections,
         "tokenizer": facts.sha256,
@@ -183,34 +189,63 @@ def next_free(job: Job) -> Job:
     return fresh
 
 
-def begin_attempt(job: Job, spills: str | None = None) -> Config:
-    """Puts the tokenizer as used into the attempt's folder, where workers read it.
+class Attempt(NamedTuple):
+    """An attempt at a job, begun: what its workers need is where they can read it.
+
+    Attributes:
+        config: The configuration with paths as workers are to use them.
+        units: Where the units of work are listed.
+        described: Where the manifest stands, as far as it is known.
+    """
+
+    config: Config
+    units: UnitList
+    described: str
+
+
+def begin_attempt(job: Job, *, workers: int | None = None, spills: str | None = None, dry: bool = False) -> Attempt:
+    """Puts what workers need where the output goes: the tokenizer as used, the units of work, what is known of the run.
+
+    So workers need no access to the launcher's disk, and the job's description is small however many the inputs are.
 
     Args:
         job: The job.
+        workers: How many there are; None where nobody knows.
         spills: Where the attempt spills rows, noted so that they are found if it is killed.
+        dry: Whether to write nothing.
 
     Returns:
-        The configuration with paths as workers are to use them.
+        The attempt.
 
     Raises:
         ConfigError: The output cannot be written.
     """
-    folder = f"{job.attempt_folder}/tokenizer"
-    try:
-        write_bytes(f"{folder}/{TOKENIZER}", job.files.tokenizer_json)
-        if job.files.config_json is not None:
-            write_bytes(f"{folder}/{CONFIG}", job.files.config_json)
-        if spills is not None:
-            note_spills(job.scratch_folder, spills)
-    except OSError as error:
-        raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
+    reading = units_for(job, workers)
+    units, listed = list_units(units_of(job.corpus, reading), f"{job.scratch_folder}/{UNITS}")
+    folder, described = f"{job.attempt_folder}/tokenizer", f"{job.scratch_folder}/{DESCRIBED}"
+    files = {f"{folder}/{TOKENIZER}": job.files.tokenizer_json, units.path: listed, described: canonical(describe(job))}
+    if job.files.config_json is not None:
+        files[f"{folder}/{CONFIG}"] = job.files.config_json
+    if not dry:
+        _write(job, files, spills)
     structs = msgspec.structs
-    return structs.replace(
+    config = structs.replace(
         job.config,
+        read=reading,
         tokenize=structs.replace(job.config.tokenize, tokenizer=folder, engine=job.engine),
         write=structs.replace(job.config.write, path=job.attempt_folder),
     )
+    return Attempt(config, units, described)
+
+
+def _write(job: Job, files: dict[str, bytes], spills: str | None) -> None:
+    try:
+        for path, content in files.items():
+            write_bytes(path, content)
+        if spills is not None:
+            note_spills(job.scratch_folder, spills)
+    except (OSError, JobError) as error:
+        raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
 
 
 def spill_folder(job: Job, *, shared_disk: bool) -> str | None:
@@ -226,9 +261,14 @@ def spill_folder(job: Job, *, shared_disk: bool) -> str | None:
     running = job.config.run
     if running.shuffle in ("runner", "none") or (running.shuffle == "auto" and not shared_disk):
         return None
-    if running.spill_dir is None:
+    if running.spill_dir is None and is_local(job.config.write.path):
         return f"{job.scratch_folder}/spill"
-    return f"{running.spill_dir.rstrip('/')}/oblong-{job.run_id}-{job.attempt}"
+    folder = running.spill_dir or tempfile.gettempdir()
+    if not is_local(folder):
+        raise ConfigError(
+            f"run.spill_dir: {folder} is on no disk of this machine, and has to be: rows are mapped from it"
+        )
+    return f"{folder.rstrip('/')}/oblong-{job.run_id}-{job.attempt}"
 
 
 def units_for(job: Job, workers: int | None) -> Reading:

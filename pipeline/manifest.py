@@ -8,7 +8,7 @@ from typing import Any
 import google_crc32c
 
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.files import exists, read_bytes
+from transforms.files import exists, read_bytes, require_store
 
 FORMAT_VERSION = 1
 
@@ -64,6 +64,7 @@ def read_manifest(run: str) -> Manifest:
         ConfigError: There is no manifest, so there is no data set.
         JobError: It is damaged.
     """
+    require_store(run, "RUN")
     path = run if run.endswith(MANIFEST) else f"{run.rstrip('/')}/{MANIFEST}"
     if not exists(path):
         raise ConfigError(

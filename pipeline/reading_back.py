@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 
-def read_batches(run_folder: str, file: dict[str, Any], manifest: Manifest) -> Iterator[Any]:
+def read_batches(
+    run_folder: str, file: dict[str, Any], manifest: Manifest, stream: BinaryIO | None = None
+) -> Iterator[Any]:
     """Reads a file that a manifest names.
 
     Args:
         run_folder: The run's folder.
         file: What the manifest says of it.
         manifest: For the schema.
+        stream: The file, where it is open already.
 
     Yields:
         RecordBatches with the manifest's columns.
@@ -32,8 +36,8 @@ def read_batches(run_folder: str, file: dict[str, Any], manifest: Manifest) -> I
     """
     path = f"{run_folder}/{file['path']}"
     try:
-        with open_binary(path) as stream:
-            yield from FORMATS[file["format"]].read(stream, path, schema_of_manifest(manifest))
+        with open_binary(path) if stream is None else nullcontext(stream) as opened:
+            yield from FORMATS[file["format"]].read(opened, path, schema_of_manifest(manifest))
     except (pa.ArrowException, OSError, EOFError, KeyError, ValueError) as error:
         raise JobError(f"{file['path']}: cannot be read: {error}") from error
 

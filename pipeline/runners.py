@@ -1,34 +1,42 @@
-"""Runners: what Oblong knows of each engine, as data, and Beam's options checked strictly."""
+"""Runners: what Oblong knows of each engine, as data."""
 
 from __future__ import annotations
 
-import argparse
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
-
-from transforms.arrays.errors import ConfigError, suggest
+from pipeline.dataflow import check_dataflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import argparse
+    from collections.abc import Callable
 
 
 class Runner(NamedTuple):
     """An engine that jobs run on.
 
     Attributes:
-        defaults: Options it gets unless the user names them.
-        local: Whether launcher and workers share a disk, so that workers can say how far they are.
+        defaults: Options it gets unless the user names them; $cores stands for how many there are.
+        loopback: Options it gets besides where its workers run in the launcher.
+        needs: Options it cannot do without, each with an example.
+        portable: Whether `environment_type` says where its workers run: in the launcher (LOOPBACK), unless the user
+            says otherwise or the engine is on another machine.
+        in_cloud: Whether its workers never see the launcher's disk, and its jobs go on without the launcher.
+        engine_options: Options that the engine knows and Beam in Python does not.
+        check: Looks at options that go wrong late, or badly, inside Beam; raises ConfigError.
     """
 
-    defaults: tuple[str, ...]
-    local: bool
+    defaults: tuple[str, ...] = ()
+    loopback: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    portable: bool = True
+    in_cloud: bool = False
+    engine_options: tuple[str, ...] = ()
+    check: Callable[[argparse.Namespace], None] | None = None
 
 
 RUNNERS: dict[str, Runner] = {
     "DirectRunner": Runner(
-        (
+        defaults=(
             # Without this Beam first downloads a Go binary and runs on that.
             "--prism_location=disabled",
             # Worker processes tell their life's story at INFO; what fails in them the launcher tells.
@@ -36,120 +44,28 @@ RUNNERS: dict[str, Runner] = {
             "--sdk_harness_log_level_overrides="
             '{"apache_beam.runners.common": "CRITICAL", "apache_beam.runners.worker.sdk_worker": "CRITICAL"}',
         ),
-        local=True,
+        portable=False,
+    ),
+    "PrismRunner": Runner(defaults=("--prism_log_level=error",)),
+    "PortableRunner": Runner(needs=("--job_endpoint=localhost:8099",)),
+    "FlinkRunner": Runner(
+        loopback=("--parallelism=$cores",),
+        engine_options=("object_reuse", "faster_copy", "number_of_execution_retries", "execution_retry_delay"),
+    ),
+    "SparkRunner": Runner(engine_options=("storage_level", "cache_disabled", "bundle_size")),
+    "DataflowRunner": Runner(
+        needs=("--project=PROJECT", "--region=us-central1", "--temp_location=gs://BUCKET/tmp"),
+        defaults=(
+            "--no_save_main_session",  # nothing of a job is in there, and workers could fail to load it
+            "--number_of_worker_harness_threads=2",  # each holds a shard; Beam's own default is 12
+        ),
+        portable=False,
+        in_cloud=True,
+        check=check_dataflow,
     ),
 }
 
 REFUSED = {
     "DaskRunner": "it loses data silently: of two sinks only the last runs",
     "FnApiRunner": "its worker processes lose the pipeline's options; DirectRunner is the same engine without that",
-    "PrismRunner": "it is not available yet",
-    "PortableRunner": "it is not available yet",
-    "FlinkRunner": "it is not available yet",
-    "SparkRunner": "it is not available yet",
-    "DataflowRunner": "it is not available yet",
 }
-
-
-def flags_of(section: Mapping[str, Any]) -> list[str]:
-    """Spells the section `beam` out as flags.
-
-    Args:
-        section: Options by name.
-
-    Returns:
-        Flags, to be put in front of the command line's, which then win.
-
-    >>> flags_of({"direct_num_workers": 2, "streaming": False, "experiments": ["a", "b"]})
-    ['--direct_num_workers=2', '--experiments=a', '--experiments=b']
-    """
-    flags = []
-    for name, value in section.items():
-        values = value if isinstance(value, list) else [value]
-        for one in values:
-            if one is True:
-                flags.append(f"--{name}")
-            elif one is not None and one is not False:
-                flags.append(f"--{name}={one}")
-    return flags
-
-
-class Checked(NamedTuple):
-    """Beam's options, checked.
-
-    Attributes:
-        options: With what the runner needs added.
-        runner: What is known of their runner.
-        given: Names of the options that the user gave.
-    """
-
-    options: PipelineOptions
-    runner: Runner
-    given: frozenset[str]
-
-
-def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Checked:
-    """Checks Beam's options and adds what the runner needs.
-
-    Args:
-        section: The section `beam`.
-        flags: From the command line; they win.
-
-    Returns:
-        The options, what is known of their runner, and which the user gave.
-
-    Raises:
-        ConfigError: An option does not exist or has a wrong value, or the runner cannot be used.
-    """
-    _parse(flags_of(section), "beam.")
-    every = [*flags_of(section), *flags]
-    named = _parse(every)
-    name = named.runner or "DirectRunner"
-    if name in REFUSED:
-        raise ConfigError(f"--runner: {name} cannot be used: {REFUSED[name]}")
-    if name not in RUNNERS:
-        raise ConfigError(f"--runner: {name!r} is not known; {suggest(name, RUNNERS)}")
-    if named.direct_num_workers < 0:
-        raise ConfigError(f"--direct_num_workers: {named.direct_num_workers} is too small; write 0 for every core")
-    given = frozenset(flag.partition("=")[0].removeprefix("--") for flag in every if flag.startswith("--"))
-    defaults = [flag for flag in RUNNERS[name].defaults if flag.partition("=")[0].removeprefix("--") not in given]
-    return Checked(PipelineOptions([f"--runner={name}", *defaults, *every]), RUNNERS[name], given)
-
-
-class _Parser(_BeamArgumentParser):
-    """Beam's parser, saying what is wrong instead of leaving the program."""
-
-    prefix = "--"
-
-    def error(self, message: str) -> None:
-        match = re.match(r"argument --([\w/-]+): (.*)", message)
-        raise ConfigError(f"{self.prefix}{match[1]}: {match[2]}" if match else f"Beam options: {message}")
-
-
-def _parse(flags: Iterable[str], prefix: str = "--") -> argparse.Namespace:
-    """Parses with every option that Beam has; one that none of them knows is refused."""
-    parser = _Parser(allow_abbrev=False, add_help=False)
-    parser.prefix = prefix
-    for options in PipelineOptions.__subclasses__():
-        if hasattr(options, "_add_argparse_args"):
-            options._add_argparse_args(parser)
-    named, unknown = parser.parse_known_args(list(flags))
-    for flag in unknown:
-        known = [option for action in parser._actions for option in action.option_strings]
-        name = flag.partition("=")[0]
-        if not name.startswith("--"):
-            raise ConfigError(f"{flag}: not understood; options are written --name=value")
-        where = prefix + name.removeprefix("--")
-        if prefix == "--":
-            known += OWN_OPTIONS
-        raise ConfigError(f"{where}: there is no such option; {_closest(name, known).replace('--', prefix)}")
-    return argparse.Namespace(**vars(named))
-
-
-def _closest(name: str, known: list[str]) -> str:
-    hint = suggest(name, known)
-    return hint if hint.startswith("did") else "see oblong run --help, and Beam's own options"
-
-
-# Of `oblong run` itself, so that a slip of the pen finds them too.
-OWN_OPTIONS = ("--config", "--set", "--input", "--output", "--tokenizer", "--run_id", "--force", "--json")

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import google_crc32c
 import numpy as np
 
 from pipeline.manifest import check_laws, folder_of, read_manifest
 from pipeline.reading_back import read_batches, schema_of_manifest
-from transforms.arrays.errors import ConfigError, JobError, OblongError
+from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
 from transforms.arrays.pad import COLUMNS
 from transforms.arrays.ragged import Ragged
-from transforms.files import open_binary, read_bytes, size
+from transforms.files import list_folder, open_copy, read_bytes
 from transforms.tokenizer_files import CONFIG, TOKENIZER
 
 if TYPE_CHECKING:
@@ -56,10 +55,11 @@ def verify(run: str) -> Verdict:
 
     Raises:
         ConfigError: There is no manifest.
+        StoreError: The file system does not give it.
     """
     try:
         manifest = read_manifest(run)
-    except ConfigError:
+    except (ConfigError, StoreError):
         raise
     except OblongError as error:
         return Verdict(0, 0, [str(error)])
@@ -70,27 +70,27 @@ def verify(run: str) -> Verdict:
 
 
 def _compare(folder: str, manifest: Manifest) -> Verdict:
-    problems = [*_strangers(folder, manifest), *_tokenizer(folder, manifest), *_sums(manifest)]
+    # One listing, not a request for each file.
+    sizes = {_below(found.path, folder): found.bytes for found in list_folder(f"{folder}/{manifest['attempt']}")}
+    problems = [*_strangers(sizes, manifest), *_tokenizer(folder, sizes, manifest), *_sums(manifest)]
     rows = 0
     for file in (*manifest["files"], *manifest["dead_letters"]):
-        found = _damage(folder, file)
-        if found:
-            problems.append(found)
-            continue
-        counted, wrong = _contents(folder, file, manifest)
+        counted, wrong = _file(folder, sizes.get(file["path"]), file, manifest)
         rows += counted
-        problems += [f"{file['path']}: {problem}" for problem in wrong]
+        problems += wrong
     return Verdict(len(manifest["files"]) + len(manifest["dead_letters"]), rows, problems)
 
 
-def _strangers(folder: str, manifest: Manifest) -> Iterator[str]:
+def _below(path: str, folder: str) -> str:
+    return path.removeprefix(f"{folder}/")
+
+
+def _strangers(sizes: dict[str, int], manifest: Manifest) -> Iterator[str]:
     """Files in the attempt's folder that the manifest does not name."""
-    attempt = manifest["attempt"]
     known = {file["path"] for file in (*manifest["files"], *manifest["dead_letters"])}
     known |= {path for path, _ in _tokenizer_files(manifest)}
-    for path in sorted(Path(folder, attempt).rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in known:
+    for name in sizes:
+        if name not in known:
             yield f"{name}: in the run's folder, but the manifest does not name it"
 
 
@@ -101,9 +101,9 @@ def _tokenizer_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
             yield f"{manifest['tokenizer']['path']}/{name}", manifest["tokenizer"][key]
 
 
-def _tokenizer(folder: str, manifest: Manifest) -> Iterator[str]:
+def _tokenizer(folder: str, sizes: dict[str, int], manifest: Manifest) -> Iterator[str]:
     for path, expected in _tokenizer_files(manifest):
-        if size(f"{folder}/{path}") is None:
+        if path not in sizes:
             yield f"{path}: missing"
         elif hashlib.sha256(read_bytes(f"{folder}/{path}")).hexdigest() != expected:
             yield f"{path}: its sha256 differs"
@@ -127,36 +127,39 @@ def _sums(manifest: Manifest) -> Iterator[str]:
                 yield f"manifest.json: totals.{total} is {manifest['totals'][total]}, its {name} files have {added}"
 
 
-def _damage(folder: str, file: dict[str, Any]) -> str | None:
-    """Compares a file's size and checksum."""
-    path = f"{folder}/{file['path']}"
-    found = size(path)
+def _file(folder: str, found: int | None, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
+    """Compares a file, of which the listing gave the size; returns how many rows it has, and what is wrong."""
+    name = file["path"]
     if found is None:
-        return f"{file['path']}: missing"
+        return 0, [f"{name}: missing"]
     if found != file["bytes"]:
-        return f"{file['path']}: has {found} bytes, expected {file['bytes']}"
-    crc = 0
-    with open_binary(path) as stream:
+        return 0, [f"{name}: has {found} bytes, expected {file['bytes']}"]
+    with open_copy(f"{folder}/{name}") as stream:
+        crc = 0
         while chunk := stream.read(CHUNK):
             crc = google_crc32c.extend(crc, chunk)
-    return None if f"{crc:08x}" == file["crc32c"] else f"{file['path']}: its crc32c is {crc:08x}, not {file['crc32c']}"
+        if f"{crc:08x}" != file["crc32c"]:
+            return 0, [f"{name}: its crc32c is {crc:08x}, not {file['crc32c']}"]
+        stream.seek(0)
+        rows, wrong = _contents(stream, folder, file, manifest)
+    return rows, [f"{name}: {problem}" for problem in wrong]
 
 
-def _contents(folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
+def _contents(stream: BinaryIO, folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
     """Compares a file's rows; returns how many there are, and what is wrong."""
     try:
         if "format" not in file:
-            rows = sum(1 for line in read_bytes(f"{folder}/{file['path']}").splitlines() if json.loads(line))
+            rows = sum(1 for line in stream.read().splitlines() if json.loads(line))
             return rows, [] if rows == file["rows"] else [f"has {rows} rows, expected {file['rows']}"]
-        return _shard(folder, file, manifest)
+        return _shard(stream, folder, file, manifest)
     except (OblongError, ValueError, KeyError, AttributeError, TypeError) as error:
         return 0, [str(error)]
 
 
-def _shard(folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
+def _shard(stream: BinaryIO, folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
     """Compares a shard's columns, widths and masks."""
     widths, tokens, wrong = [], [], []
-    for batch in read_batches(folder, file, manifest):
+    for batch in read_batches(folder, file, manifest, stream):
         if not batch.schema.equals(schema_of_manifest(manifest)):
             return batch.num_rows, [f"has the columns {batch.schema.names} of other names or types than the manifest"]
         cells = {name: Ragged.from_arrow(batch.column(name)) for name in batch.schema.names if name in COLUMNS}

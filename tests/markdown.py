@@ -25,6 +25,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTED = re.compile(r"\s+# exits with (\d)$")
 NOT_HERE = ("make ", ". .venv/bin/activate")  # what a test of its own checks
 MADE_BEFORE = ["oblong", "demo", "demo"]  # once for all pages, see `make_small_demo`
+CLOUD = "shell"  # a block for a cloud: tests/dataflow runs those against stand-ins
 OPTIONAL = ("tensorflow",)  # a block that begins with one of these is left out where it is not installed
 
 PACKAGES = ("asyncio", "concurrent", "email", "http", "importlib", "json", "logging", "multiprocessing", "unittest")
@@ -55,6 +56,11 @@ def blocks(page: Path) -> list[Block]:
 def without_blocks(page: Path) -> str:
     """A page's text alone."""
     return FENCE.sub("", page.read_text("utf-8"))
+
+
+def without_cloud(page: Path) -> str:
+    """A page's text without the blocks for a cloud, whose commands have options of their own."""
+    return FENCE.sub(lambda match: "" if match[1] == CLOUD else match[0], page.read_text("utf-8"))
 
 
 def table(page: Path, first: str) -> list[list[str]]:
@@ -119,7 +125,7 @@ def run_page(page: Path, folder: Path, demo: Path) -> str:
             (folder / "block.yaml").write_text(block.text, "utf-8")
             load_config(folder / "block.yaml")
         else:
-            assert block.language == "text", f"{place}: a block of {block.language!r} is run by no test"
+            assert block.language in ("text", CLOUD), f"{place}: a block of {block.language!r} is run by no test"
     return "".join(printed)
 
 

@@ -10,8 +10,18 @@ import pytest
 
 from pipeline import load_config, run
 from pipeline.cli import LATER, make_parser
-from pipeline.runners import check_options
-from tests.markdown import PAGES, ROOT, blocks, broken_links, make_small_demo, run_page, table, without_blocks
+from pipeline.options import check_options
+from tests.markdown import (
+    PAGES,
+    ROOT,
+    blocks,
+    broken_links,
+    make_small_demo,
+    run_page,
+    table,
+    without_blocks,
+    without_cloud,
+)
 from transforms.arrays.bucket import Bucketing
 from transforms.arrays.dead_letters import REASONS
 from transforms.arrays.engines import ENGINES
@@ -94,7 +104,7 @@ def is_beams(option: str) -> bool:
 def test_options_exist(page):
     commands = next(a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     own = {option for command in commands.values() for option in command._option_string_actions}
-    text = page.read_text("utf-8")
+    text = without_cloud(page)
     for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - own:
         assert is_beams(option), f"{page.name}: {option}"
     named = set(re.findall(r"\boblong ([a-z]+)\b", " ".join(re.findall(r"`[^`\n]+`", text))))

@@ -1,44 +1,55 @@
-"""Files on any file system that Beam knows: found, read, and put in place whole."""
+"""Files on any file system: found, read, and put in place whole."""
 
 from __future__ import annotations
 
-import math
-import os
-import posixpath
-import re
-import uuid
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileSystem
-from apache_beam.io.filesystems import FileSystems
-
-from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
+from transforms.filesystems import scheme_of, store_of
+from transforms.filesystems import use_options as use_options
+from transforms.filesystems.store import READ_BYTES, Found, held_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GLOB = set("*?[")
-
-
-class Found(NamedTuple):
-    """A file that a pattern matched.
-
-    Attributes:
-        path: Where it is.
-        bytes: Its size.
-        changed: When it was last changed, seconds since 1970; 0 where the file system does not say.
-    """
-
-    path: str
-    bytes: int
-    changed: float
-
 
 def is_local(path: str) -> bool:
     """Whether a path is on this machine's disk."""
-    return FileSystems.get_scheme(path) is None
+    return scheme_of(path) is None
+
+
+def require_store(path: str, where: str, *, to_write: bool = False) -> None:
+    """Checks that a path's file system can be used, before anything is asked of it.
+
+    Args:
+        path: A path or an address.
+        where: The option that gave it, for messages.
+        to_write: Whether files are to be written there.
+
+    Raises:
+        ConfigError: The file system is not known, its extra is not installed, it lacks an option, or the address a
+            bucket; or it can be read only.
+    """
+    try:
+        store = store_of(path)
+        store.check(path)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if to_write and not store.writes:
+        raise ConfigError(f"{where}: {path} is on a file system that is read only here; write to gs://, s3://, hdfs://")
+
+
+@contextmanager
+def _told(path: str, what: str) -> Iterator[None]:
+    """Turns what a file system's library raises into a sentence."""
+    try:
+        yield
+    except OblongError:
+        raise
+    except store_of(path).failures as error:
+        raise StoreError(f"{path} cannot be {what}: {type(error).__name__}: {error}") from error
 
 
 def match(pattern: str, where: str) -> list[Found]:
@@ -54,45 +65,106 @@ def match(pattern: str, where: str) -> list[Found]:
     Raises:
         ConfigError: The file system cannot be asked.
     """
-    if is_local(pattern) and GLOB & set(pattern):
-        return sorted(_match_local(re.sub("/+", "/", pattern)))
+    require_store(pattern, where)
     try:
-        metadata = FileSystems.match([pattern])[0].metadata_list
-    except (BeamIOError, ValueError) as error:
-        raise ConfigError(f"{where}: {pattern!r} cannot be listed: {error}") from error
-    found = [Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in metadata]
-    return sorted(f for f in found if not (is_local(f.path) and Path(f.path).is_dir()))
+        with _told(pattern, "listed"):
+            return sorted(store_of(pattern).find(pattern))
+    except (OSError, StoreError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
-def _match_local(pattern: str) -> Iterator[Found]:
-    """Lists what Beam would, without looking at every file below the first folder: that can be a whole disk."""
-    matches = re.compile(FileSystem.translate_pattern(pattern + "*" * pattern.endswith("/"))).match
-    root = posixpath.dirname(pattern[: min(pattern.index(c) for c in GLOB & set(pattern))])
-    # Of the wildcards, ** stands for any number of folders, and ? and [ may stand for the slash after one.
-    deepest = math.inf if "**" in pattern else sum(map(pattern.count, "/?["))
-    for folder, folders, names in os.walk(root or "."):
-        prefix = "" if not root and folder == "." else posixpath.join(folder, "").removeprefix("" if root else "./")
-        if prefix.count("/") >= deepest:
-            folders.clear()
-        for path in filter(matches, (prefix + name for name in names)):
-            with suppress(OSError):  # it is gone already, or a link to nowhere
-                about = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
-                yield Found(path, about.st_size, about.st_mtime)
+def stat(path: str) -> Found | None:
+    """Looks at one file.
+
+    Args:
+        path: Where it is; no pattern.
+
+    Returns:
+        Its size, time of change and checksum; None where there is none.
+    """
+    with _told(path, "looked at"):
+        return store_of(path).stat(path)
+
+
+def size(path: str) -> int | None:
+    """The size of a file; None where there is none."""
+    found = stat(path)
+    return None if found is None else found.bytes
 
 
 def exists(path: str) -> bool:
     """Whether there is a file at a path."""
-    return bool(FileSystems.exists(path))
+    return stat(path) is not None
+
+
+def list_folder(path: str) -> list[Found]:
+    """Lists the files below a folder.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The files of it and of its subfolders, in the order of their paths; none where there is no folder.
+    """
+    with _told(path, "listed"):
+        return sorted(found for found in store_of(path).walk(path) if not found.is_folder)
+
+
+def weigh_folder(path: str) -> tuple[int, float]:
+    """Says how large a folder is, and how new.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The bytes of all files below it; when the last of them, or of the folders, was changed, in seconds since
+        1970. Both are 0 where there is no folder.
+    """
+    total, newest = 0, 0.0
+    with _told(path, "listed"):
+        for found in store_of(path).walk(path):
+            total, newest = total + found.bytes, max(newest, found.changed)
+    return total, newest
+
+
+def list_subfolders(path: str) -> list[str]:
+    """Lists the names of the folders in a folder, in order; none where there is no folder."""
+    with _told(path, "listed"):
+        return sorted(store_of(path).subfolders(path))
 
 
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
-    """Opens a file for reading, as its bytes are."""
-    stream = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    try:
-        yield stream
-    finally:
-        stream.close()
+    """Opens a file for reading, as its bytes are.
+
+    Args:
+        path: Where it is.
+
+    Yields:
+        The stream.
+
+    Raises:
+        StoreError: A remote file system does not give it; a local one raises OSError.
+    """
+    with _told(path, "read"):
+        stream = store_of(path).open(path)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+
+@contextmanager
+def open_copy(path: str) -> Iterator[BinaryIO]:
+    """Opens a file that is read more than once: a remote one comes to this machine's disk, and is fetched once."""
+    with open_binary(path) as stream:
+        if is_local(path):
+            yield stream
+            return
+        with held_back() as copy:
+            shutil.copyfileobj(stream, copy, READ_BYTES)
+            copy.seek(0)
+            yield copy
 
 
 def read_bytes(path: str) -> bytes:
@@ -101,24 +173,33 @@ def read_bytes(path: str) -> bytes:
         return stream.read()
 
 
+def read_range(path: str, start: int, size: int) -> bytes:
+    """Reads a few bytes of a file.
+
+    Args:
+        path: Where it is.
+        start: The first byte.
+        size: How many, at least one.
+
+    Returns:
+        The bytes; fewer where the file ends before.
+    """
+    with _told(path, "read"):
+        return store_of(path).read_range(path, start, size)
+
+
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a whole file that nothing else writes."""
-    make_folder(path.rsplit("/", 1)[0])
-    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-        stream.write(data)
-
-
-def make_folder(path: str) -> None:
-    """Makes a folder and those above it; one that is there already will do."""
-    if is_local(path):
-        Path(path).mkdir(parents=True, exist_ok=True)
+    with _told(path, "written"):
+        store_of(path).write(path, data)
 
 
 @contextmanager
 def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
     """Writes a file that appears under its name only when it is whole.
 
-    Late and repeated tries put equal bytes in the place of equal bytes.
+    Late and repeated tries put equal bytes in the place of equal bytes. Where the file system has an atomic put, the
+    file waits in the system's temporary folder until it is whole.
 
     Args:
         path: Where the file is to be.
@@ -126,13 +207,12 @@ def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
 
     Yields:
         The stream to write to.
+
+    Raises:
+        StoreError: A remote file system does not take it; a local one raises OSError.
     """
-    make_folder(path.rsplit("/", 1)[0])
-    with _scratch_file(scratch) as (own, stream):
+    with _told(path, "written"), store_of(path).publish(path, scratch) as stream:
         yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
-        own.replace(path)
 
 
 def create_once(path: str, data: bytes, scratch: str) -> bool:
@@ -144,69 +224,51 @@ def create_once(path: str, data: bytes, scratch: str) -> bool:
         scratch: A folder on the same file system for the try's own file.
 
     Returns:
-        Whether this call wrote it; False where there is one already.
+        Whether this call wrote it. False where there is one already: even one that this call wrote, where the
+        answer was lost and the call repeated, so look at what is there before you take it for another's.
     """
-    make_folder(path.rsplit("/", 1)[0])
-    with _scratch_file(scratch) as (own, stream):
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-        try:
-            os.link(own, path)
-        except FileExistsError:
-            return False
-    return True
+    with _told(path, "written"):
+        return store_of(path).create_once(path, data, scratch)
 
 
-@contextmanager
-def _scratch_file(folder: str) -> Iterator[tuple[Path, BinaryIO]]:
-    """Opens a file that nobody else has; it is gone afterwards, and the folder with the last of them."""
-    own = Path(folder) / uuid.uuid4().hex
-    try:
-        with _open_in_made_folder(own) as stream:
-            yield own, stream
-    finally:
-        own.unlink(missing_ok=True)
-        with suppress(OSError):
-            own.parent.rmdir()
+def remove_file(path: str) -> None:
+    """Removes a file; none is no error."""
+    with _told(path, "removed"):
+        store_of(path).remove_file(path)
 
 
-def _open_in_made_folder(path: Path) -> BinaryIO:
-    """Opens a file for writing; another worker may remove its folder while that is empty."""
-    for _ in range(100):
-        make_folder(str(path.parent))
-        with suppress(FileNotFoundError):
-            return path.open("wb")
-    raise JobError(f"write.path: {path.parent} vanishes as soon as it is made")
-
-
-def size(path: str) -> int | None:
-    """The size of a file; None where there is none."""
-    try:  # not by matching: a name can hold what a pattern means otherwise
-        return int(FileSystems.get_filesystem(path).size(path))
-    except (BeamIOError, OSError):
-        return None
-
-
-def refuse_remote_output(path: str) -> None:
-    """Says that shards cannot be put on a remote file system yet.
+def remove_folder(path: str) -> None:
+    """Removes a folder with all that is in it; none is no error.
 
     Raises:
-        ConfigError: The path is not on a local disk.
+        JobError: It cannot be removed, or not all of it.
     """
-    if not is_local(path):
-        raise ConfigError(f"write.path: {path} is on a remote file system, which is not available yet; write to a disk")
+    try:
+        with _told(path, "removed"):
+            store_of(path).remove_folder(path)
+    except OSError as error:
+        raise JobError(f"{path} cannot be removed: {error}") from error
 
 
-def check_readable(path: str, bytes_expected: int) -> None:
-    """Checks that a file is as large as when the inputs were listed.
+def check_readable(path: str, bytes_expected: int, checksum: str | None = None) -> None:
+    """Checks that a file is what it was when the inputs were listed.
+
+    Args:
+        path: Where it is.
+        bytes_expected: Its size then.
+        checksum: Its checksum then; None where the file system keeps none.
 
     Raises:
         JobError: It is not.
     """
-    now = size(path)
-    if now != bytes_expected:
+    now = stat(path)
+    if now is None or now.bytes != bytes_expected:
         raise JobError(
             f"read.files: {path} had {bytes_expected} bytes when the job was planned and "
-            f"{'is gone' if now is None else f'has {now} now'}; run the job again when nothing writes to it"
+            f"{'is gone' if now is None else f'has {now.bytes} now'}; run the job again when nothing writes to it"
+        )
+    if checksum is not None and now.checksum != checksum:
+        raise JobError(
+            f"read.files: {path} had the checksum {checksum} when the job was planned and has {now.checksum} now; "
+            "run the job again when nothing writes to it"
         )

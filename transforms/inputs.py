@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.readers import DAMAGED, READERS, Format, Reading, Search, Source, detect, sample
 from transforms.arrays.readers.parquet import open_parquet
-from transforms.files import GLOB, Found, is_local, match, open_binary
+from transforms.files import is_local, match, open_binary
+from transforms.filesystems.store import GLOB, Found, fixed_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +26,14 @@ class InputFile(NamedTuple):
         file: Its path relative to the root: how rows know it.
         bytes: Its size.
         changed: When it was last changed, seconds since 1970.
+        checksum: Of its content, where the file system keeps one; else None.
     """
 
     path: str
     file: str
     bytes: int
     changed: float
+    checksum: str | None = None
 
 
 class Split(NamedTuple):
@@ -88,7 +91,7 @@ def find_corpus(reading: Reading) -> Corpus:
     root = _common_folder(reading.patterns) if reading.root is None else _parts(reading.root)
     # A file that two patterns match, however they spell its path, has one name below the root.
     named = {_relative(file.path, root): file for file in reversed(found)}
-    files = [InputFile(file.path, name, file.bytes, file.changed) for name, file in sorted(named.items())]
+    files = [InputFile(f.path, name, f.bytes, f.changed, f.checksum) for name, f in sorted(named.items())]
     return Corpus(tuple(files), _kept_types(reading, files))
 
 
@@ -106,10 +109,7 @@ def _parts(path: str) -> list[str]:
 
 def _common_folder(patterns: tuple[str, ...]) -> list[str]:
     """The deepest folder that holds the fixed parts of all patterns, in parts."""
-    fixed = []
-    for pattern in patterns:
-        first_glob = next((i for i, char in enumerate(pattern) if char in GLOB), len(pattern))
-        fixed.append(_parts(posixpath.dirname(pattern[:first_glob])))
+    fixed = [_parts(posixpath.dirname(fixed_part(pattern))) for pattern in patterns]
     return list(posixpath.commonprefix(fixed))
 
 

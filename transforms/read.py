@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import apache_beam as beam
 import pyarrow as pa
@@ -12,8 +12,9 @@ import pyarrow as pa
 from transforms.arrays.errors import JobError
 from transforms.arrays.readers import CODECS, DAMAGED, READERS, Columns, Reading, Rows, Source, columns_of
 from transforms.files import check_readable, open_binary
-from transforms.inputs import Corpus, Split, divide, find_corpus
+from transforms.inputs import Corpus, Split, find_corpus
 from transforms.step import Step, counts, dead
+from transforms.units import Place, Unit, UnitList, load_unit, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 SECONDS = 0.2  # between two notes of progress
 BATCH_ROWS = 8192  # of a batch, at the most
 BATCH_BYTES = 4 << 20  # of a batch's columns: thousands of rows, and small beside a worker's memory
-
-# A unit of work, and the size of each of its files by path as the inputs were listed.
-Unit = tuple[Split, dict[str, int]]
 
 
 class ReadCorpus(Step):
@@ -38,29 +36,35 @@ class ReadCorpus(Step):
         reading: The section `read`.
         corpus: The inputs as they were frozen before; None to match the patterns now.
         progress: Where to note what has been read; None for nowhere.
+        listed: The units of work, in a file that workers can read; None to divide the inputs now, and to send the
+            units within the pipeline.
     """
 
-    def __init__(self, reading: Reading, corpus: Corpus | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        corpus: Corpus | None = None,
+        progress: Progress | None = None,
+        listed: UnitList | None = None,
+    ) -> None:
         super().__init__()
         self._reading = reading
         self._corpus = corpus if corpus is not None else find_corpus(reading)
         self._progress = progress
+        self._listed = listed
 
-    def units(self) -> list[Unit]:
+    def units(self) -> list[Unit] | list[Place]:
         """Divides the inputs.
 
         Returns:
-            The units of work, of each format in the order of the inputs, each with the sizes of its files.
+            The units of work, of each format in the order of the inputs; or their places in the list of them.
         """
-        sizes = {file.path: file.bytes for file in self._corpus.files}
-        return [
-            (split, {source.path: sizes[source.path] for source in split.sources})
-            for split in divide(self._corpus, self._reading)
-        ]
+        return units_of(self._corpus, self._reading) if self._listed is None else list(self._listed.places)
 
     def dofn(self) -> beam.DoFn:
         """Reads each unit."""
-        return _Read(columns_of(self._reading, self._corpus.kept), self._progress)
+        path = None if self._listed is None else self._listed.path
+        return _Read(columns_of(self._reading, self._corpus.kept), self._progress, path)
 
     def expand(self, pipeline: Any) -> Any:
         """Divides the inputs, spreads the units over the workers, and reads each."""
@@ -69,18 +73,20 @@ class ReadCorpus(Step):
 
 
 class _Read(beam.DoFn):
-    def __init__(self, columns: Columns, progress: Progress | None) -> None:
+    def __init__(self, columns: Columns, progress: Progress | None, listed: str | None) -> None:
         self._columns = columns
         self._progress = progress
+        self._listed = listed
 
-    def process(self, unit: Unit) -> Iterator[Any]:
+    def process(self, element: Unit | Place) -> Iterator[Any]:
         """Reads one unit; a batch may hold rows of several of its files."""
-        split, sizes = unit
+        unit = element if self._listed is None else load_unit(self._listed, cast("Place", element))
+        split, known = cast("Unit", unit)
         meter = _Meter(self._progress, split.bytes)
         waiting: list[Any] = []
         read = dropped = waiting_rows = waiting_bytes = 0
         for source in split.sources:
-            check_readable(source.path, sizes[source.path])
+            check_readable(source.path, *known[source.path])
             for rows in read_source(source, split, self._columns, meter):
                 read += rows.read
                 dropped += rows.dropped_empty

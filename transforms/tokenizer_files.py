@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transforms.arrays.errors import ConfigError
+from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.pad import Padding
 from transforms.arrays.shape import Shape, make_shape
-from transforms.files import exists, is_local, read_bytes
+from transforms.files import exists, is_local, read_bytes, require_store
 
 if TYPE_CHECKING:
     from transforms.arrays.engines import Tokenization
@@ -47,6 +47,14 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
     Raises:
         ConfigError: There is no tokenizer.json; the message says how to make one.
     """
+    require_store(path, "tokenize.tokenizer")
+    try:
+        return _read(path)
+    except JobError as error:
+        raise ConfigError(f"tokenize.tokenizer: {error}") from error
+
+
+def _read(path: str) -> TokenizerFiles:
     if Path(path).is_file() if is_local(path) else path.endswith(".json") and exists(path):
         return TokenizerFiles(path, read_bytes(path), None)
     folder = path.rstrip("/")

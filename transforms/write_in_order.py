@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from transforms.progress import Progress
-    from transforms.read import ReadCorpus, Unit
+    from transforms.read import ReadCorpus
     from transforms.step import Step
+    from transforms.units import Place, Unit
 
 
 class Written(NamedTuple):
@@ -95,7 +96,7 @@ class _WriteUnit(beam.DoFn):
         for dofn in self._dofns:
             dofn.teardown()
 
-    def process(self, element: tuple[int, Unit]) -> Iterator[Any]:
+    def process(self, element: tuple[int, Unit | Place]) -> Iterator[Any]:
         """Writes the shards of one unit; they appear together, when the last row has come."""
         number, unit = element
         with ExitStack() as stack:

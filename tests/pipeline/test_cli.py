@@ -41,10 +41,15 @@ MISTAKES = {
     "value of an option": (["--direct_num_workers=two"], "--direct_num_workers: invalid int value: 'two'"),
     "unknown runner": (["--runner=DirectRuner"], "--runner: 'DirectRuner' is not known; did you mean DirectRunner?"),
     "runner that loses data": (["--runner=DaskRunner"], "--runner: DaskRunner cannot be used: it loses data silently"),
-    "runner of later": (
+    "option that a runner needs": (
         ["--runner=DataflowRunner"],
-        "--runner: DataflowRunner cannot be used: it is not available yet",
+        "--project: DataflowRunner cannot do without it; write e.g. --project=PROJECT",
     ),
+    "job server that is not said": (
+        ["--runner=PortableRunner"],
+        "--job_endpoint: PortableRunner cannot do without it; write e.g. --job_endpoint=localhost:8099",
+    ),
+    "job that cannot be left alone": (["--no_wait"], "--no_wait: with DirectRunner the job runs in this process"),
     "wrong type": (["--set=batch.rows=many"], "batch.rows: expected int or nothing, got str ('many')"),
     "wrong range": (["--set=batch.rows=0"], "batch.rows: 0 is too small; it must be at least 1"),
     "both spellings": (
@@ -55,7 +60,10 @@ MISTAKES = {
     "boundaries of later": (["--set=bucket.boundaries=auto"], "bucket.boundaries: auto is not available yet"),
     "shards without a shuffle": (["--set=run.shuffle=none", "--set=write.shards=2"], "write.shards: 2 cannot be had"),
     "incremental": (["--set=run.incremental=true"], "run.incremental: not available yet"),
-    "remote output": (["--output=gs://bucket/x"], "write.path: gs://bucket/x"),
+    "unknown file system": (
+        ["--output=gcs://b/x"],
+        "write.path: gcs://b/x is on no file system that is known: did you",
+    ),
     "no output": (["--output="], "write.path: '' names no folder"),
     "output is a file": (["--output={w}/file"], "write.path: {w}/file cannot be written: "),
     "kept output column": (["--set=read.keep=[length]"], "read.keep: 'length' is also an output column"),
@@ -163,11 +171,11 @@ def test_mistake_is_told_in_one_line_and_nothing_is_written(world, tmp_path, mon
     [
         (["rnu"], "rnu: there is no such command; did you mean run?"),
         (["verfy", "x"], "verfy: there is no such command; did you mean verify?"),
-        (["xyz"], "xyz: there is no such command; one of demo, gc, inspect, run, runs, verify"),
+        (["xyz"], "xyz: there is no such command; one of demo, doctor, gc, inspect, run, runs, verify"),
         (["--nope"], "--nope: not understood; see oblong --help"),
         (["verify"], "RUN: missing; see oblong verify --help"),
         (["verify", "a", "b"], "b: not understood; see oblong verify --help"),
-        (["verify", "a", "--fast"], "--fast: not understood; see oblong verify --help"),
+        (["verify", "a", "--fast"], "--fast: there is no such option; "),
         (
             ["verify", "nothing"],
             "RUN: nothing has no manifest.json, so it is no finished run; see what there is: oblong runs",

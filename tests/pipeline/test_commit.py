@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -33,7 +34,10 @@ def commit(tmp_path):
             config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=limit)),
         )
         described = {"run_id": "run", "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
-        return list(Commit(described, job).process(None, counts, shards, LETTERS))
+        known = Path(job.scratch_folder, "described.json")
+        known.parent.mkdir(exist_ok=True)
+        known.write_text(json.dumps(described))
+        return list(Commit(str(known), job).process(None, counts, shards, LETTERS))
 
     return start
 
@@ -52,9 +56,21 @@ def test_manifest_names_files_from_the_runs_folder_in_order(commit, tmp_path):
 
 def test_own_manifest_is_success(commit, tmp_path):
     first = commit()
-    before = contents(tmp_path)
+    before = contents(tmp_path / "run" / "attempt-1"), (tmp_path / "run" / "manifest.json").read_bytes()
     assert commit() == first
-    assert contents(tmp_path) == before
+    assert (contents(tmp_path / "run" / "attempt-1"), (tmp_path / "run" / "manifest.json").read_bytes()) == before
+
+
+def test_second_try_of_a_commit_needs_nothing_of_what_was_cleared_up(commit, tmp_path):
+    first = commit()
+    assert not (tmp_path / "run" / "attempt-1.tmp").exists()
+    job = SimpleNamespace(
+        run_folder=str(tmp_path / "run"),
+        attempt="attempt-1",
+        scratch_folder=f"{tmp_path}/run/attempt-1.tmp",
+        config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=0)),
+    )
+    assert list(Commit(f"{tmp_path}/run/attempt-1.tmp/described.json", job).process(None, {}, [], [])) == first
 
 
 def test_other_attempt_at_the_same_has_lost_quietly(commit, tmp_path):

@@ -115,12 +115,13 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose_engine(tokenizer: Tokenizer, name: str = "auto") -> Choice:
+def choose_engine(tokenizer: Tokenizer, name: str = "auto", *, extras: bool = True) -> Choice:
     """Chooses the engine for a tokenizer: the fastest that takes it and gives what `tokenizers` gives.
 
     Args:
         tokenizer: Without truncation and padding.
         name: An engine's name, or "auto".
+        extras: Whether all who encode have the extras that are installed here.
 
     Returns:
         The engine and the reason.
@@ -131,6 +132,7 @@ def choose_engine(tokenizer: Tokenizer, name: str = "auto") -> Choice:
     refusals = []
     for candidate in ENGINES if name == "auto" else [name]:
         try:
+            _check_extra(candidate, extras=extras)
             engine = make_engine(tokenizer, candidate)
         except NotInstalled as missing:
             if name != "auto":
@@ -144,6 +146,11 @@ def choose_engine(tokenizer: Tokenizer, name: str = "auto") -> Choice:
             said = "asked for" if name != "auto" else "the fastest that takes this tokenizer"
             return Choice(engine, candidate, "; ".join([*refusals, said]))
     raise ConfigError(f"tokenize.engine: no engine takes this tokenizer: {'; '.join(refusals)}")
+
+
+def _check_extra(name: str, *, extras: bool) -> None:
+    if not extras and getattr(ENGINES[name], "extra", None) is not None:
+        raise NotInstalled("workers install the base package alone, without extras")
 
 
 def make_engine(tokenizer: Tokenizer, name: str) -> Engine:

@@ -3,6 +3,7 @@
 OblongError
 ├── ConfigError   the user's mistake: exit 2, one line, no traceback
 └── JobError      the job cannot go on: exit 1, one line
+    └── StoreError   a file system does not do what it is asked
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ class ConfigError(OblongError, ValueError):
 
 class JobError(OblongError, RuntimeError):
     """The job cannot end well; the text names what stopped it and where."""
+
+
+class StoreError(JobError):
+    """A remote file system does not do what it is asked; the text names the path, and what the service said."""
 
 
 class Refusal(Exception):  # noqa: N818 - nothing failed: another engine takes over

@@ -183,3 +183,14 @@ def test_engines_that_err_on_the_probe_are_not_taken(monkeypatch):
 
 def test_engines_are_tried_from_the_fastest_to_the_plain_one():
     assert list(ENGINES) == ["gigatoken", "pieces", "tokenizers"]
+
+
+def test_engines_of_extras_are_left_out_where_workers_have_none(bert):
+    for name, engine in ENGINES.items():
+        if getattr(engine, "extra", None) is None:
+            continue
+        with pytest.raises(ConfigError, match=f"{name} is not installed: workers install the base package alone"):
+            choose_engine(bert.load(), name, extras=False)
+    chosen = choose_engine(bert.load(), extras=False)
+    assert chosen.name == "pieces"
+    assert chosen.reason.startswith("gigatoken is not installed (workers install the base package alone")

@@ -1,0 +1,156 @@
+"""A job's pipeline, run on its engine, and what there is to say of how that ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import TestOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.dataflow import is_submitted, where_it_runs
+from pipeline.graph import build_job
+from pipeline.progress import show_progress
+from pipeline.quiet import quiet_workers, what_was_hidden
+from pipeline.workers import IN_MEMORY, Workers, cores_here
+from transforms.arrays.errors import ConfigError, JobError
+from transforms.files import remove_folder
+from transforms.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeline.job import Job
+    from pipeline.options import Checked
+
+
+# Lines of a stack trace that say where something happened, not what.
+PLACE = re.compile(r'at |\.\.\. \d+ more|Driver stacktrace:|File "')
+
+
+class Ending(NamedTuple):
+    """How running a pipeline ended.
+
+    Attributes:
+        status: "done", "submitted" or "dry run".
+        note: What the user should know; None for nothing.
+    """
+
+    status: str
+    note: str | None = None
+
+
+class LeftRunning(KeyboardInterrupt):
+    """The user stopped waiting for a job that goes on without the launcher; the message says where it is."""
+
+
+def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | None, *, wait: bool) -> Ending:
+    """Runs a job's pipeline.
+
+    Args:
+        checked: Beam's options.
+        job: The job.
+        workers: Of DirectRunner; None where they are for the engine to say.
+        spills: Where rows go on their way to their shards, to be removed afterwards; None for nowhere.
+        wait: Whether to wait for a job that goes on without the launcher.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        ConfigError: The output cannot be written.
+        JobError: The job failed; nothing is committed.
+        LeftRunning: The user stopped waiting for a job that goes on.
+    """
+    dry = checked.options.view_as(TestOptions).dry_run
+    known = workers.number if workers is not None else cores_here() if checked.shared_disk else None
+    in_memory = workers is not None and workers.mode == IN_MEMORY
+    hide = checked.shared_disk and not in_memory and os.environ.get("OBLONG_DEBUG") is None
+    leave = False
+    with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
+        progress = Progress(folder) if checked.shared_disk else None
+        try:
+            pipeline = _make_pipeline(checked)
+            build_job(pipeline, job, progress, shared_disk=checked.shared_disk, workers=known, dry=dry)
+            with quiet_workers(folder, hide=hide) as shown, show_progress(progress, job.corpus.bytes, shown):
+                result = pipeline.run()
+                if dry:
+                    return Ending("dry run", "the job can be submitted; nothing was, and nothing is written")
+                leave = checked.runner.in_cloud or not wait
+                if leave and not (wait and is_submitted(result)):
+                    return Ending("submitted", _where(checked, result))
+                _wait(checked, result)
+                leave = False
+        except Exception as error:
+            explained = explain(error)
+            if explained is error:
+                sys.stderr.write(what_was_hidden(folder))
+                explained = error if workers is not None else _failure(checked.name, error)
+            raise explained from error
+        finally:
+            if not leave:
+                for left in filter(None, (job.scratch_folder, spills)):
+                    with suppress(JobError):
+                        remove_folder(left)
+    return Ending("done")
+
+
+def _make_pipeline(checked: Checked) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(options=checked.options)
+    except ValueError as error:  # options that contradict each other
+        raise ConfigError(f"Beam options: {' '.join(str(error).split())}") from error
+
+
+def _wait(checked: Checked, result: Any) -> None:
+    """Waits for the end; a job in a cloud survives the user's Ctrl-C, any other is stopped by it."""
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        if checked.runner.in_cloud:
+            raise LeftRunning(f"no longer waiting; the job goes on: {_where(checked, result)}") from None
+        with suppress(Exception):
+            result.cancel()
+        raise
+    if checked.runner.in_cloud and state not in (PipelineState.DONE, PipelineState.UPDATED):
+        raise JobError(f"Dataflow ended the job in state {state}; nothing is committed; {_where(checked, result)}")
+
+
+def _where(checked: Checked, result: Any) -> str:
+    """Says where a job is to be found that goes on without the launcher."""
+    if is_submitted(result):
+        return where_it_runs(result, checked.options)
+    return "the job was handed over and commits by itself; see what there is: oblong runs OUTPUT"
+
+
+def _failure(name: str, error: Exception) -> JobError:
+    """What an engine says of its failure can be pages; the last line that is no place in a program names the cause."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not PLACE.match(line)]
+    cause = told[-1].removeprefix("Caused by: ") if told else type(error).__name__
+    return JobError(f"{name} failed: {cause}; nothing is committed; OBLONG_DEBUG=1 shows all that was logged")
+
+
+def explain(error: Exception) -> Exception:
+    """Finds the sentence for the user in what a runner raises.
+
+    Runners hand a worker's error on as text with its traceback.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        A `JobError` or `ConfigError` with the sentence, or the error itself where it has none.
+    """
+    if isinstance(error, ConfigError | JobError):
+        kind, sentence = type(error).__name__, str(error)
+    else:
+        found = re.findall(r"transforms\.arrays\.errors\.(ConfigError|JobError|StoreError): (.*)", str(error))
+        if not found:
+            return error
+        kind, sentence = found[-1]
+    sentence = re.sub(r" \[while running .*\]$", "", sentence.rstrip())
+    return ConfigError(sentence) if kind == "ConfigError" else JobError(sentence)

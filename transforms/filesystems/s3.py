@@ -1,0 +1,148 @@
+"""Amazon S3, and what speaks its protocol."""
+
+from __future__ import annotations
+
+import io
+import os
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
+
+from apache_beam.options.pipeline_options import S3Options
+
+from transforms.filesystems.store import READ_BYTES, Found, ObjectStore, Ranges, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHUNK = 16 << 20  # of an upload, in memory
+DELETED_AT_ONCE = 1000  # the most that S3 takes
+ABSENT = ("404", "NoSuchKey", "NotFound")
+CONFLICTS = 10  # answers "at the same time as another" that a create-once takes before it gives up
+
+
+class S3(ObjectStore):
+    """Amazon S3: create-once is a put with `If-None-Match: *`; boto3 sends checksums, and the service compares them.
+
+    boto3 repeats calls that fail with 429, 5xx or a broken connection, as AWS_RETRY_MODE and AWS_MAX_ATTEMPTS say.
+    """
+
+    extra: ClassVar[str | None] = "aws"
+
+    def __init__(self, options: Any) -> None:
+        """Makes the client that Beam would."""
+        import boto3
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        self.failures = (BotoCoreError, ClientError, Boto3Error, FileNotFoundError)
+        given = options.view_as(S3Options)
+        self._client = boto3.session.Session().client(
+            "s3",
+            region_name=given.s3_region_name,
+            api_version=given.s3_api_version,
+            use_ssl=not given.s3_disable_ssl,
+            verify=given.s3_verify,
+            endpoint_url=given.s3_endpoint_url,
+            aws_access_key_id=given.s3_access_key_id,
+            aws_secret_access_key=given.s3_secret_access_key,
+            aws_session_token=given.s3_session_token,
+        )
+
+    def stat(self, path: str) -> Found | None:
+        """See `Store`."""
+        from botocore.exceptions import ClientError
+
+        bucket, name = split(path)
+        if not name:
+            return None
+        try:
+            head = self._client.head_object(Bucket=bucket, Key=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise
+        return Found(path, head["ContentLength"], head["LastModified"].timestamp(), head["ETag"].strip('"'))
+
+    def list_names(self, bucket: str, prefix: str) -> Iterator[Found]:
+        """See `ObjectStore`."""
+        for page in self._pages(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                changed, etag = item["LastModified"].timestamp(), item["ETag"].strip('"')
+                yield Found(f"s3://{bucket}/{item['Key']}", item["Size"], changed, etag)
+
+    def subfolders(self, folder: str) -> list[str]:
+        """See `Store`."""
+        bucket, prefix = split(f"{folder.rstrip('/')}/")
+        pages = self._pages(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        return [name.removeprefix(prefix).rstrip("/") for name in found]
+
+    def _pages(self, **request: str) -> Any:
+        return self._client.get_paginator("list_objects_v2").paginate(**request)
+
+    def open(self, path: str) -> BinaryIO:
+        """Opens a file; Beam would make a new client for each, which takes as long as reading 10 MB."""
+        found = self.stat(path)
+        if found is None:
+            raise FileNotFoundError(f"there is no file {path}")
+        stream = Ranges(found.bytes, lambda start, stop: self.read_range(path, start, stop - start))
+        return cast("BinaryIO", io.BufferedReader(stream, READ_BYTES))
+
+    def read_range(self, path: str, start: int, size: int) -> bytes:
+        """See `Store`; a connection that breaks in the middle is tried once more, which boto3 leaves to others."""
+        from botocore.exceptions import BotoCoreError
+
+        bucket, name = split(path)
+
+        def read() -> bytes:
+            got = self._client.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{start + size - 1}")
+            data: bytes = got["Body"].read()
+            return data
+
+        try:
+            return read()
+        except BotoCoreError:
+            return read()
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Store`."""
+        bucket, name = split(path)
+        self._client.put_object(Bucket=bucket, Key=name, Body=data)
+
+    def upload(self, path: str, stream: BinaryIO, size: int) -> None:
+        """See `ObjectStore`."""
+        from boto3.s3.transfer import TransferConfig
+
+        bucket, name = split(path)
+        one_by_one = TransferConfig(multipart_threshold=CHUNK, multipart_chunksize=CHUNK, use_threads=False)
+        # boto3 closes what it has uploaded, and the stream is not ours to close.
+        with os.fdopen(os.dup(stream.fileno()), "rb") as same:
+            self._client.upload_fileobj(same, bucket, name, Config=one_by_one)
+
+    def create_once(self, path: str, data: bytes, scratch: str) -> bool:
+        """See `Store`; where a call succeeded and its answer was lost, the repeated one finds a file and says False."""
+        from botocore.exceptions import ClientError
+
+        bucket, name = split(path)
+        for left in reversed(range(CONFLICTS)):
+            try:
+                self._client.put_object(Bucket=bucket, Key=name, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                code = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if code == 412:
+                    return False
+                if code != 409 or not left:  # at the same time as another, which may yet fail
+                    raise
+            else:
+                return True
+        return False
+
+    def delete(self, bucket: str, names: Iterable[str]) -> None:
+        """See `ObjectStore`."""
+        from boto3.exceptions import Boto3Error
+
+        rest = iter(names)
+        while some := [{"Key": name} for name in islice(rest, DELETED_AT_ONCE)]:
+            answer = self._client.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
+            for failed in answer.get("Errors", ()):
+                raise Boto3Error(f"s3://{bucket}/{failed['Key']} was not deleted: {failed['Message']}")
