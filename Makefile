@@ -29,7 +29,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/py
 .PHONY: help demo test test-clouds engines test-engines bench check format clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.base ## makes a corpus, a tokenizer and a config in demo/, runs the job and shows a row of it
 	@$(VENV)/bin/oblong demo $(DEMO) --run
@@ -39,7 +39,7 @@ test: $(VENV)/.test ## runs the tests; ARGS='-k name' passes options on to pytes
 
 test-clouds: ## runs jobs on gs://, s3://, hdfs:// and Dataflow, against stand-ins on this machine, some five minutes; takes ARGS
 	@$(MAKE) --no-print-directory VENV='$(VENV)-clouds' '$(VENV)-clouds/.clouds'
-	@$(VENV)-clouds/bin/python -m pytest -n auto tests/clouds tests/dataflow $(ARGS)
+	@$(VENV)-clouds/bin/python -m pytest -n auto --dist loadfile tests/clouds tests/dataflow $(ARGS)
 
 engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism, and Flink and Spark with Beam's job servers for them, 450 MB, some minutes
 

@@ -26,6 +26,7 @@ from pipeline.commands import (
     say,
     verify_command,
 )
+from pipeline.dataflow import shorten_traceback
 from transforms.arrays.errors import ConfigError, OblongError, suggest
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _quiet_logs() -> None:
     logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
     submitting = logging.getLogger("apache_beam.runners.dataflow.internal.apiclient")
     submitting.addFilter(lambda record: record.levelno > logging.INFO or record.getMessage().startswith(OF_USE))
+    if os.environ.get("OBLONG_DEBUG") is None:
+        logging.getLogger("apache_beam.runners.dataflow.dataflow_runner").addFilter(shorten_traceback)
 
 
 def _say_what_threads_raise(failure: threading.ExceptHookArgs) -> None:

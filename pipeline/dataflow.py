@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,38 @@ def check_places(job: Job) -> None:
         raise ConfigError("run.shuffle: files needs a disk that all workers see; Dataflow has none: write runner")
 
 
+def without_trailer(text: str) -> str:
+    r"""Takes off what the service puts after a worker's error, so that its last line says what went wrong.
+
+    Args:
+        text: What the service tells of a job's failure, or Beam of the service.
+
+    Returns:
+        The text up to the error's own last line.
+
+    >>> without_trailer("Traceback:\nOSError: disk full\n\npassed through:\n==>\n    worker/service.cc:1335")
+    'Traceback:\nOSError: disk full'
+    >>> without_trailer("Dataflow pipeline failed. State: CANCELLED, Error:\nNone")
+    'Dataflow pipeline failed. State: CANCELLED'
+    """
+    return text.partition("\npassed through:")[0].rstrip().removesuffix(", Error:\nNone")
+
+
+def shorten_traceback(record: logging.LogRecord) -> bool:
+    """A filter for Beam's log: of a worker's traceback, which the service passes on, it leaves the last line.
+
+    Args:
+        record: Changed where it holds a traceback.
+
+    Returns:
+        True: every record is shown.
+    """
+    head, found, traceback = record.getMessage().partition("Traceback (most recent call last)")
+    if found:
+        record.msg, record.args = head + without_trailer(traceback).splitlines()[-1].strip(), ()
+    return True
+
+
 def is_submitted(result: Any) -> bool:
     """Whether the service has a job to wait for: the launcher of a template hands it over and has none."""
     return bool(getattr(result, "has_job", False))
@@ -125,7 +158,9 @@ def ask_service(options: dict[str, Any]) -> str:
     project, region = options["project"], options["region"]
     request = dataflow_v1beta3.GetJobRequest(project_id=project, location=region, job_id="oblong-doctor")
     try:
-        client = DataflowApplicationClient(PipelineOptions.from_dictionary(options))
+        client = DataflowApplicationClient(
+            PipelineOptions.from_dictionary({name: value for name, value in options.items() if value is not None})
+        )
         client._jobs_client.get_job(request=request, retry=None, timeout=30)
     except NotFound:
         return f"Dataflow answers for {project} in {region}"

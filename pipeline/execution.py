@@ -13,7 +13,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import TestOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.dataflow import is_submitted, where_it_runs
+from pipeline.dataflow import is_submitted, where_it_runs, without_trailer
 from pipeline.graph import build_job
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden
@@ -128,7 +128,7 @@ def _where(checked: Checked, result: Any) -> str:
 
 def _failure(name: str, error: Exception) -> JobError:
     """What an engine says of its failure can be pages; the last line that is no place in a program names the cause."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip() for line in without_trailer(str(error)).splitlines()]
     told = [line for line in lines if line and not PLACE.match(line)]
     cause = told[-1].removeprefix("Caused by: ") if told else type(error).__name__
     return JobError(f"{name} failed: {cause}; nothing is committed; OBLONG_DEBUG=1 shows all that was logged")

@@ -14,6 +14,7 @@ from transforms.arrays.engines import Engine, Tokenization, choose_engine, encod
 from transforms.arrays.errors import JobError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.arrays.guard import Guard
+from transforms.engine_pool import ENGINE_POOL
 from transforms.step import Step, counts, dead
 from transforms.tokenizer_files import read_tokenizer_files
 
@@ -46,22 +47,31 @@ class _Tokenize(beam.DoFn):
     def __init__(self, tokenization: Tokenization, texts: tuple[str, ...]) -> None:
         self._tokenization = tokenization
         self._texts = texts
-        self._engine: Engine | None = None
+        self._key = (tokenization.tokenizer, tokenization.engine)
 
     def setup(self) -> None:
-        """Loads the tokenizer once a worker."""
-        files = read_tokenizer_files(self._tokenization.tokenizer)
-        self._engine = choose_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine).engine
+        """Has an engine made, unless the process has one for this tokenizer."""
+        ENGINE_POOL.enter(self._key)
+        with ENGINE_POOL.borrow(self._key, self._load):
+            pass
+
+    def teardown(self) -> None:
+        """Lets the engines go, where nobody else uses them."""
+        ENGINE_POOL.leave(self._key)
 
     def process(self, batch: Any) -> Iterator[Any]:
         """Encodes one batch."""
-        if self._engine is None:
-            raise RuntimeError("setup() comes before process()")
-        rows, letters = tokenize(batch, self._engine, self._texts)
+        with ENGINE_POOL.borrow(self._key, self._load) as engine:
+            rows, letters = tokenize(batch, engine, self._texts)
+            checked = engine.take_checked() if isinstance(engine, Guard) else 0
         yield from dead(letters)
-        yield from counts(tokens_checked=self._engine.take_checked() if isinstance(self._engine, Guard) else 0)
+        yield from counts(tokens_checked=checked)
         if rows.num_rows:
             yield rows
+
+    def _load(self) -> Engine:
+        files = read_tokenizer_files(self._tokenization.tokenizer)
+        return choose_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine).engine
 
 
 def tokenize(batch: Any, engine: Engine, texts: Sequence[str]) -> tuple[Any, Any]:

@@ -9,22 +9,20 @@ otherwise: keep them behind a firewall.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from processes import Server, StartError, free_port, running
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 HOME = Path(__file__).resolve().parents[2] / ".engines"
-STARTS_WITHIN, STOPS_WITHIN = 120.0, 15.0  # seconds
+POOL_PORT = 50000  # where each machine of a cluster is taken to have its pool of Beam's workers
 
 # What Spark and Flink reach into; Java 17 and later open nothing unasked.
 OPENED = (
@@ -55,6 +53,7 @@ class Asked(NamedTuple):
         port: Where jobs are to be sent.
         workers: How many there are.
         memory: Of each Java process that does work, as Java writes it: 1g.
+        master: The address of a cluster to send jobs on to; None to run them here.
     """
 
     home: Path
@@ -62,22 +61,7 @@ class Asked(NamedTuple):
     port: int
     workers: int
     memory: str
-
-
-class Server(NamedTuple):
-    """A process of an engine.
-
-    Attributes:
-        name: Of its log too.
-        command: That starts it.
-        port: It is ready when it listens there.
-        environment: Variables beside those that there are.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    port: int
-    environment: tuple[tuple[str, str], ...] = ()
+    master: str | None = None
 
 
 class Engine(NamedTuple):
@@ -92,22 +76,11 @@ class Engine(NamedTuple):
     flags: tuple[str, ...]
 
 
-class Failed(Exception):
-    """What keeps an engine from running, in a sentence."""
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def java(asked: Asked, engine: str, main: str, *arguments: str, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The command that runs a class of an engine's jars."""
     jars = asked.home / engine
     if not (asked.home / f".{engine}").exists():
-        raise Failed(f"{jars} is not there or not whole; `make engines` fetches it, with Java and Maven")
+        raise StartError(f"{jars} is not there or not whole; `make engines` fetches it, with Java and Maven")
     options = (*OPENS, *TIMED, f"-Djava.io.tmpdir={asked.work}", *options)
     return ("java", *options, "-cp", f"{jars}/*", main, *arguments)
 
@@ -132,18 +105,18 @@ def prism(asked: Asked) -> Engine:
     """Prism, Beam's local runner in Go."""
     binary = asked.home / "prism"
     if not binary.exists():
-        raise Failed(f"{binary} is not there; `make engines` fetches it, with Go")
+        raise StartError(f"{binary} is not there; `make engines` fetches it, with Go")
     command = (str(binary), f"-job_port={asked.port}", "-serve_http=false")
     flags = ("--runner=PrismRunner", f"--job_endpoint=localhost:{asked.port}")
     return Engine((Server("prism", command, asked.port),), flags)
 
 
 def flink(asked: Asked) -> Engine:
-    """Flink inside of its job server."""
+    """Flink inside of its job server, or a cluster's job server."""
     main, memory = "org.apache.beam.runners.flink.FlinkJobServerDriver", (f"-Xmx{asked.memory}",)
-    server = job_server(asked, "flink", main, "--flink-master=[local]", options=memory)
+    server = job_server(asked, "flink", main, f"--flink-master={asked.master or '[local]'}", options=memory)
     flags = ("--runner=FlinkRunner", f"--job_endpoint=localhost:{asked.port}", f"--parallelism={asked.workers}")
-    return Engine((server,), flags)
+    return Engine((server,), (*flags, *_outside(asked)))
 
 
 SPARK_SERVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
@@ -151,10 +124,11 @@ SPARK_QUIET = "-Dspark.ui.enabled=false"
 
 
 def spark(asked: Asked) -> Engine:
-    """Spark inside of its job server."""
-    master, options = f"--spark-master-url=local[{asked.workers}]", (SPARK_QUIET, f"-Xmx{asked.memory}")
-    server = job_server(asked, "spark", SPARK_SERVER, master, options=options)
-    return Engine((server._replace(environment=LOOPBACK_ONLY),), _spark_flags(asked))
+    """Spark inside of its job server, or a cluster's job server."""
+    master, options = asked.master or f"local[{asked.workers}]", (SPARK_QUIET, f"-Xmx{asked.memory}")
+    server = job_server(asked, "spark", SPARK_SERVER, f"--spark-master-url={master}", options=options)
+    environment = () if asked.master else LOOPBACK_ONLY
+    return Engine((server._replace(environment=environment),), (*_spark_flags(asked), *_outside(asked)))
 
 
 def spark_cluster(asked: Asked) -> Engine:
@@ -205,81 +179,15 @@ def worker_pool(port: int) -> Server:
 LOOPBACK_ONLY = (("SPARK_LOCAL_IP", "127.0.0.1"),)
 
 
+def _outside(asked: Asked, pool: int | None = None) -> tuple[str, ...]:
+    """What a job needs whose workers are not in the launcher: a pool on each machine that runs it."""
+    if pool is None and asked.master is None:
+        return ()
+    return ("--environment_type=EXTERNAL", f"--environment_config=localhost:{pool or POOL_PORT}")
+
+
 def _spark_flags(asked: Asked) -> tuple[str, ...]:
     return ("--runner=SparkRunner", f"--job_endpoint=localhost:{asked.port}")
-
-
-def listens(port: int) -> bool:
-    """Whether something on this machine listens on a port."""
-    with socket.socket() as one:
-        one.settimeout(1)
-        return one.connect_ex(("localhost", port)) == 0
-
-
-class Running(NamedTuple):
-    """A process that was started, and what it says."""
-
-    server: Server
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def check(self) -> None:
-        """Raises `Failed` with the end of the log where the process has ended."""
-        if (code := self.process.poll()) is not None:
-            said = "".join(f"  {line}\n" for line in self.log.read_text("utf-8", "replace").splitlines()[-20:])
-            raise Failed(f"{self.server.name} has ended with code {code}; the end of {self.log}:\n{said}")
-
-
-@contextlib.contextmanager
-def running(engine: Engine, logs: Path) -> Iterator[list[Running]]:
-    """Starts an engine's processes, the first one before the others, and ends them all.
-
-    Args:
-        engine: The engine.
-        logs: The folder for what they say.
-
-    Yields:
-        The processes.
-
-    Raises:
-        Failed: One has ended, or is not ready in time.
-    """
-    logs.mkdir(parents=True, exist_ok=True)
-    started: list[Running] = []
-    try:
-        for server in engine.servers:
-            if listens(server.port):
-                raise Failed(f"something listens on port {server.port} already; choose another with --port")
-            log = logs / f"{server.name}.log"
-            with log.open("wb") as out:
-                environment = os.environ | dict(server.environment)
-                process = subprocess.Popen(
-                    server.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment
-                )
-            started.append(Running(server, process, log))
-            if len(started) == 1:
-                _wait(started[0])
-        for one in started:
-            _wait(one)
-        yield started
-    finally:
-        for one in reversed(started):
-            one.process.terminate()
-        for one in started:
-            try:
-                one.process.wait(STOPS_WITHIN)
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait()
-
-
-def _wait(one: Running) -> None:
-    end = time.monotonic() + STARTS_WITHIN
-    while not listens(one.server.port):
-        one.check()
-        if time.monotonic() > end:
-            raise Failed(f"{one.server.name} does not listen after {STARTS_WITHIN:.0f} seconds; see {one.log}")
-        time.sleep(0.2)
 
 
 ENGINES: dict[str, Callable[[Asked], Engine]] = {
@@ -305,22 +213,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8099, help="where jobs are sent; 0: any that is free (8099)")
     parser.add_argument("--workers", type=int, default=2, help="how many tasks run at a time (2)")
     parser.add_argument("--memory", default="1g", help="heap of each Java process that does work (1g)")
+    parser.add_argument("--master", help="of a cluster of yours: spark://HOST:7077, HOST:8081 (none: run jobs here)")
     parser.add_argument("--home", type=Path, default=HOME, help="the folder that `make engines` filled")
     parser.add_argument("--logs", type=Path, help="the folder for logs (logs/ in the home)")
     asked = parser.parse_args(arguments)
+    if asked.master and asked.engine not in ("flink", "spark"):
+        parser.error(f"--master: {asked.engine} sends jobs to no cluster; flink and spark do")
     # As Ctrl-C: whoever ends this process wants the others to end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="oblong-engine-", ignore_cleanup_errors=True) as work:
         try:
             port = asked.port or free_port()
-            engine = ENGINES[asked.engine](Asked(asked.home, Path(work), port, asked.workers, asked.memory))
-            with running(engine, asked.logs or asked.home / "logs") as processes:
+            wanted = Asked(asked.home, Path(work), port, asked.workers, asked.memory, asked.master)
+            engine = ENGINES[asked.engine](wanted)
+            with running(engine.servers, asked.logs or asked.home / "logs") as processes:
                 print(f"{asked.engine} is ready, Ctrl-C ends it: oblong run {' '.join(engine.flags)}", flush=True)
                 while True:
                     for one in processes:
                         one.check()
                     time.sleep(0.5)
-        except Failed as error:
+        except StartError as error:
             print(f"start.py: {error}".rstrip(), file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of a job leaves nothing half-written behind, and the job's bytes stay the same."""
+"""A worker that is killed in the middle of a job changes no byte, and nothing half-written is committed."""
 
 import os
 import signal

@@ -20,8 +20,8 @@ def sessions():
     found, engine = {}, "prism"
     for block in blocks(ROOT / "docs" / "runners.md"):
         if block.language == CLOUD:
-            lines = [line for line in block.text.splitlines() if not line.startswith("make ")]
-            if lines[0].startswith(START):
+            lines = [line for line in block.text.splitlines() if not (line.startswith("make ") or "HOST" in line)]
+            if lines and lines[0].startswith(START):
                 engine, lines = lines[0].removeprefix(START), lines[1:]
             found.setdefault(engine, []).extend(lines)
     return found

@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from tests.runs import words
 from tests.transforms.arrays.tokenizers_of_families import made
 from transforms.arrays.engines import TokenizersEngine, make_engine
+from transforms.arrays.errors import ConfigError
 from transforms.arrays.identity import row_ids
 from transforms.arrays.ragged import Ragged
 from transforms.tokenize import _Tokenize, tokenize
@@ -63,18 +65,26 @@ def test_row_of_which_both_texts_fail_is_one_dead_letter():
 
 def test_batch_of_which_nothing_is_left_is_not_sent_on(alone):
     step = _Tokenize(alone["tokenization"], ("text",))
-    step._engine = Failing()
+    step._load = Failing
     (letters,) = step.process(batch(text=["x"]))
     assert letters.tag == "dead_letters"
 
 
-def test_setup_loads_the_tokenizer(alone):
-    step = _Tokenize(alone["tokenization"], ("text",))
-    with pytest.raises(RuntimeError, match="setup"):
-        list(step.process(batch(text=["w1"])))
-    step.setup()
-    (rows,) = step.process(batch(text=[words(3)]))
-    assert rows["input_ids"].to_pylist() == [{"text": [4, 5, 6]}]
+def test_setup_loads_the_tokenizer_once_for_all_copies_of_a_step(alone):
+    steps = [_Tokenize(alone["tokenization"], ("text",)) for _ in range(2)]
+    steps[0].setup()
+    steps[1]._load = None  # it needs none
+    steps[1].setup()
+    for step in steps:
+        (rows,) = step.process(batch(text=[words(3)]))
+        assert rows["input_ids"].to_pylist() == [{"text": [4, 5, 6]}]
+        step.teardown()
+
+
+def test_tokenizer_that_is_not_there_is_found_at_setup(alone):
+    step = _Tokenize(msgspec.structs.replace(alone["tokenization"], tokenizer="nowhere"), ("text",))
+    with pytest.raises(ConfigError, match="there is no file or folder nowhere"):
+        step.setup()
 
 
 def test_rows_without_an_identity_get_one_from_their_content():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 CHUNK = 16 << 20  # of an upload, in memory
 DELETED_AT_ONCE = 1000  # the most that S3 takes
 ABSENT = ("404", "NoSuchKey", "NotFound")
-CONFLICTS = 10  # answers "at the same time as another" that a create-once takes before it gives up
+CONFLICTS, CONFLICT_SECONDS = 10, 0.3  # of "at the same time as another" before a create-once gives up, with waits
 
 
 class S3(ObjectStore):
@@ -133,6 +134,7 @@ class S3(ObjectStore):
                     return False
                 if code != 409 or not left:  # at the same time as another, which may yet fail
                     raise
+                time.sleep(CONFLICT_SECONDS)
             else:
                 return True
         return False
