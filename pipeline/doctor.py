@@ -184,7 +184,7 @@ def _job(config: Config, checked: Checked) -> tuple[Job, str]:
 def check_output(config: Config) -> str:
     """Writes something where the output goes, and removes it; on a remote file system once and not again."""
     path = config.write.path
-    require_store(path, "write.path")
+    require_store(path, "write.path", to_write=True)
     if is_local(path):
         folder = next(parent for parent in (Path(path).absolute(), *Path(path).absolute().parents) if parent.exists())
         try:

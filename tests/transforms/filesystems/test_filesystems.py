@@ -24,7 +24,7 @@ def options():
 @pytest.mark.parametrize(
     ("path", "library", "extra"),
     [
-        ("gs://b/x", "apache_beam.io.gcp.gcsio", "gcp"),
+        ("gs://b/x", "google.cloud.storage.exceptions", "gcp"),
         ("s3://b/x", "boto3", "aws"),
         ("hdfs://x", "hdfs", "hdfs"),
     ],
