@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from packaging.requirements import Requirement
 
+from pipeline.attempt import spill_folder
 from pipeline.commands import count
 from pipeline.config import load_config
 from pipeline.dataflow import check_places
 from pipeline.description import VERSIONED
-from pipeline.job import prepare, spill_folder
+from pipeline.job import prepare
 from pipeline.options import check_options
 from pipeline.reach import check_image, image_of, reach
 from pipeline.resources import check_room

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
 
+from pipeline.attempt import begin_attempt, spill_folder
 from pipeline.commit import Commit, add_counts, check_dead_letters
-from pipeline.job import Job, begin_attempt, prepare, spill_folder
+from pipeline.job import Job, prepare
 from transforms.bucket import BucketByLength
 from transforms.dead_letters import WriteDeadLetters, count_reasons
 from transforms.read import ReadCorpus

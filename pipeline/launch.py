@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
+from pipeline.attempt import spill_folder
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
 from pipeline.execution import execute
-from pipeline.job import Job, next_free, prepare, spill_folder
+from pipeline.job import Job, next_free, prepare
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.options import Checked, check_options
 from pipeline.resources import check_room, put_to_work

@@ -80,9 +80,8 @@ def sections(folder: str, tokenizer: str) -> dict[str, Any]:
     return {
         "read": {"files": f"{folder}/corpus/*.jsonl", "text_pair": "other", "keep": KEEP},
         "tokenize": {"tokenizer": tokenizer},
-        "truncate": {"max_length": 32, "overflow": True, "stride": 8, "strategy": "only_first"},
-        "bucket": {"boundaries": [8, 16, 32]},
+        "truncate": {"max_length": 64, "overflow": True, "stride": 8, "strategy": "only_first"},
+        "bucket": {"boundaries": [16, 32, 48]},
         "write": {"path": f"{folder}/out", "formats": ["parquet", "tfrecord"], "shards": 2},
         "split": {"train": 0.9, "validation": 0.1},
-        "run": {"max_dead_letters": 1.0},
     }

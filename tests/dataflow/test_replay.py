@@ -71,7 +71,7 @@ def flex(service, launch, **parameters):
 @pytest.fixture(scope="module")
 def launched(image, world, bucket, corpus):
     """A job that the launcher of a Flex template made, and left for the service to start."""
-    parameters = {"config": corpus["there"], "run_id": "flex", "set": "truncate.max_length=16"}
+    parameters = {"config": corpus["there"], "run_id": "flex", "set": "truncate.max_length=60"}
     with service() as dataflow:
         said = image.launch(world, *flex(dataflow, "first", **parameters))
         assert said.code == 0, said.err
@@ -99,7 +99,7 @@ def test_job_of_a_flex_launch_commits_by_itself_in_workers_of_the_image(launched
     said = image.replay(staged(launched[1], bucket).pipeline, world)
     assert said.out == "DONE\n", said.err
     manifest = json.loads(bucket.read("out/runs/flex/manifest.json"))
-    here = oblong("run", "--config", corpus["here"], "--run_id=flex", "--set=truncate.max_length=16")
+    here = oblong("run", "--config", corpus["here"], "--run_id=flex", "--set=truncate.max_length=60")
     assert here.code == 0, here.err
     prefix = f"out/runs/flex/{manifest['attempt']}/"
     local = data_files(world.folder / "out" / "runs" / "flex")
@@ -110,7 +110,7 @@ def test_job_of_a_flex_launch_commits_by_itself_in_workers_of_the_image(launched
 
 def assert_second_launch_leaves_a_job_that_does_nothing(image, world, bucket, corpus):
     before = {name: bucket.read(name) for name in bucket.names("out/runs/flex/")}
-    parameters = {"config": corpus["there"], "run_id": "flex", "set": "truncate.max_length=16"}
+    parameters = {"config": corpus["there"], "run_id": "flex", "set": "truncate.max_length=60"}
     with service() as dataflow:
         said = image.launch(world, *flex(dataflow, "second", **parameters))
     assert (said.code, said.out) == (0, f"already done: gs://{BUCKET}/out/runs/flex\n")

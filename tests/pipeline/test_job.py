@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.config import load_config
-from pipeline.job import SHARD_BYTES, next_free, prepare, run_folder, spill_folder
+from pipeline.job import SHARD_BYTES, next_free, prepare, run_folder
 from tests.runs import some_rows, write_jsonl, write_tokenizer
 from transforms.arrays.errors import ConfigError
 
@@ -72,17 +72,6 @@ def test_fingerprint_covers_the_units_of_work_where_they_are_the_shards(sections
     assert in_order != fingerprint(sections)
     assert in_order != fingerprint(sections, "run.shuffle=none", "read.split_bytes=5")
     assert in_order == fingerprint(sections, "run.shuffle=none", "run.spill_dir=/elsewhere", "write.path=/elsewhere")
-
-
-@pytest.mark.parametrize(
-    ("shuffle", "shared_disk", "spills"),
-    [("auto", True, True), ("auto", False, False), ("files", False, True), ("runner", True, False)]
-    + [("none", shared_disk, False) for shared_disk in (True, False)],
-)
-def test_rows_are_spilled_only_where_files_bring_them_together(sections, shuffle, shared_disk, spills):
-    job = prepare(load_config(sections, [f"run.shuffle={shuffle}"]))
-    folder = spill_folder(job, shared_disk=shared_disk)
-    assert folder == (f"{job.scratch_folder}/spill" if spills else None)
 
 
 def test_fingerprint_covers_the_tokenizers_bytes_and_not_its_path(sections, tmp_path):

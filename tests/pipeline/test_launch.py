@@ -12,10 +12,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline import load_config, run
-from pipeline.description import describe
 from pipeline.execution import explain
 from pipeline.graph import build_job
-from pipeline.job import begin_attempt, prepare
+from pipeline.job import prepare
 from pipeline.launch import run_job
 from tests.runs import (
     contents,
@@ -30,9 +29,6 @@ from tests.runs import (
     write_tokenizer,
 )
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.units import load_unit, units_of
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 ROWS = [{"text": words(n, n), "other": words(9 - n)} for n in range(10)]
 
@@ -410,29 +406,6 @@ def test_nothing_is_written_below_the_working_folder(job, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "cwd")
     job(ROWS)
     assert list(Path().iterdir()) == []
-
-
-def test_attempt_writes_what_workers_need_before_anything_else(tmp_path, tokenizer, out):
-    sections = {
-        "read": {"files": str(write_jsonl(tmp_path / "rows.jsonl", ROWS))},
-        "tokenize": {"tokenizer": str(tokenizer)},
-        "write": {"path": str(out)},
-    }
-    planned = prepare(load_config(sections))
-    assert not out.exists()
-    assert begin_attempt(planned, dry=True).config.read == planned.config.read
-    assert not out.exists()
-    attempt = begin_attempt(planned)
-    assert attempt.config.tokenize.tokenizer == f"{planned.attempt_folder}/tokenizer"
-    written = contents(Path(planned.run_folder))
-    assert {name: written.pop(f"{planned.attempt}/tokenizer/{name}") for name in TOKENIZER_FILES} == {
-        name: (tokenizer / name).read_bytes() for name in TOKENIZER_FILES
-    }
-    assert sorted(written) == [f"{planned.attempt}.tmp/described.json", f"{planned.attempt}.tmp/units.jsonl"]
-    assert json.loads(Path(attempt.described).read_bytes()) == json.loads(json.dumps(describe(planned)))
-    assert [load_unit(attempt.units.path, place) for place in attempt.units.places] == units_of(
-        planned.corpus, planned.config.read
-    )
 
 
 def test_names_of_the_package_are_functions_whatever_was_imported_before():
