@@ -68,7 +68,7 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
     dry = checked.options.view_as(TestOptions).dry_run
     known = workers.number if workers is not None else cores_here() if checked.shared_disk else None
     in_memory = workers is not None and workers.mode == IN_MEMORY
-    hide = checked.shared_disk and not in_memory and os.environ.get("OBLONG_DEBUG") is None
+    hide = not (in_memory or checked.runner.in_cloud) and os.environ.get("OBLONG_DEBUG") is None
     leave = False
     with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
         progress = Progress(folder) if checked.shared_disk else None
@@ -86,9 +86,10 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
                 leave = False
         except Exception as error:
             explained = explain(error)
-            if explained is error:
+            if explained is error and workers is None:
+                explained = _failure(checked.name, error)
+            elif explained is error:
                 sys.stderr.write(what_was_hidden(folder))
-                explained = error if workers is not None else _failure(checked.name, error)
             raise explained from error
         finally:
             if not leave:
