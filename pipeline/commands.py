@@ -183,19 +183,20 @@ def runs_command(args: argparse.Namespace, rest: list[str]) -> int:
     if args.json:
         show_json({"runs": rows})
         return DONE
-    names = ("run_id", "status", "created", "rows", "tokens", "bytes")
+    names = ("run_id", "status", "created", "generation", "rows", "tokens", "bytes")
     _print_table(names, [[row[name] for name in names] for row in rows])
     return DONE
 
 
 def gc_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Shows and removes leftovers: `oblong gc`."""
-    from pipeline.generations import delete, find_leftovers, parse_age
+    from pipeline.age import parse_age
+    from pipeline.generations import delete, find_leftovers
 
     if args.keep_last is not None and args.keep_last < 1:
         raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
     reach_files(rest)
-    found = find_leftovers(args.output, parse_age(args.older_than), args.keep_last)
+    found = find_leftovers(args.output, parse_age(args.older_than, "--older-than"), args.keep_last)
     if args.delete:
         delete(found)
     if args.json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
+from pipeline.increments import take_turn
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
 from transforms.arrays.errors import JobError
 from transforms.files import create_once, exists, list_folder, read_bytes, remove_folder
@@ -68,6 +69,7 @@ class Commit(beam.DoFn):
     def __init__(self, described: str, job: Job) -> None:
         self._described = described
         self._run_folder = job.run_folder
+        self._output = job.config.write.path
         self._attempt = job.attempt
         self._scratch = job.scratch_folder
         self._limit = job.config.run.max_dead_letters
@@ -95,6 +97,8 @@ class Commit(beam.DoFn):
             "totals": totals,
         }
         self._check((*manifest["files"], *manifest["dead_letters"]))
+        if manifest["generation"] is not None:
+            take_turn(self._output, manifest["generation"]["number"], manifest["run_id"], self._attempt, self._scratch)
         create_once(path, seal(manifest), self._scratch)
         winner = read_manifest(path)
         if winner["attempt"] != self._attempt and winner["fingerprint"] != described["fingerprint"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import yaml
 
+from pipeline.age import parse_age
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.engines import Tokenization
 from transforms.arrays.errors import ConfigError, JobError, one_of, suggest
@@ -22,6 +23,8 @@ from transforms.files import exists, read_bytes, require_store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+ON_CHANGED = ("error", "reprocess")
 
 SHUFFLES = ("auto", "runner", "files", "none")
 
@@ -49,7 +52,9 @@ class Running(Spec, frozen=True):
         shuffle: How rows come together in shards: a name of `SHUFFLES`; "none" for not at all.
         spill_dir: For the shuffle through files.
         max_dead_letters: Fraction of the rows read above which the job fails.
-        incremental: Whether only new inputs are read.
+        incremental: Whether only inputs are read that no committed run of the same output has seen.
+        on_changed: What becomes of a file that one has seen with another content: a name of `ON_CHANGED`.
+        min_age: How long a file must have been left alone to be read, when incremental: e.g. 10m.
     """
 
     id: str | None = None
@@ -58,6 +63,8 @@ class Running(Spec, frozen=True):
     spill_dir: str | None = None
     max_dead_letters: float = 0.01
     incremental: bool = False
+    on_changed: str = "error"
+    min_age: str = "0s"
 
     def __post_init__(self) -> None:
         """Refuses what cannot be a run's name, a share or a shuffle."""
@@ -67,8 +74,8 @@ class Running(Spec, frozen=True):
         at_least(self.seed, 0, "run.seed")
         if not 0 <= self.max_dead_letters <= 1:
             raise ConfigError(f"run.max_dead_letters: {self.max_dead_letters} is no fraction; write 0 to 1")
-        if self.incremental:
-            raise ConfigError("run.incremental: not available yet")
+        one_of(self.on_changed, ON_CHANGED, "run.on_changed")
+        parse_age(self.min_age, "run.min_age")
 
     @property
     def shuffles(self) -> bool:
@@ -111,6 +118,11 @@ class Config(Spec, frozen=True):
         for name in self.read.keep:
             if name in OUTPUT_COLUMNS:
                 raise ConfigError(f"read.keep: {name!r} is also an output column; rename it in the input")
+        if self.run.incremental and self.read.root is None:
+            raise ConfigError(
+                "read.root: has to be given with run.incremental, or a file could go by another name next time; "
+                "name the folder that all inputs are below"
+            )
         if not self.run.shuffles and self.write.shards != "auto":
             raise ConfigError(
                 f"write.shards: {self.write.shards} cannot be had with run.shuffle: none, where each unit of work "

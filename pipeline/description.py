@@ -58,6 +58,8 @@ def describe(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "created": job.created,
         "fingerprint": job.fingerprint,
+        "recipe": job.recipe,
+        "generation": None if job.increment is None else job.increment._asdict(),
         "config": resolved(job),
         "notes": list(job.notes),
         "tokenizer": {

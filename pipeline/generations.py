@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,9 +23,9 @@ from transforms.files import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPILLS = "spills_to"  # a file in an attempt's scratch folder
+    from pipeline.manifest import Manifest
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+SPILLS = "spills_to"  # a file in an attempt's scratch folder
 
 
 def list_runs(output: str) -> list[dict[str, Any]]:
@@ -36,13 +35,13 @@ def list_runs(output: str) -> list[dict[str, Any]]:
         output: `write.path`.
 
     Returns:
-        A dict for each run: run_id, created, status, rows, tokens, bytes, folder. A run without a manifest
+        A dict for each run: run_id, created, status, generation, rows, tokens, bytes, folder. A run without a manifest
         is "unfinished", one whose manifest cannot be read "damaged".
     """
     found = []
     for folder in _run_folders(output):
         row: dict[str, Any] = {"run_id": _name(folder), "created": None, "status": "unfinished"}
-        row |= {"rows": None, "tokens": None, "bytes": None, "folder": folder}
+        row |= {"generation": None, "rows": None, "tokens": None, "bytes": None, "folder": folder}
         if exists(f"{folder}/{MANIFEST}"):
             try:
                 manifest = read_manifest(folder)
@@ -54,14 +53,40 @@ def list_runs(output: str) -> list[dict[str, Any]]:
                 totals = manifest["totals"]
                 size = sum(file["bytes"] for file in manifest["files"])
                 row |= {"created": manifest["created"], "status": "committed", "rows": totals["rows_written"]}
-                row |= {"tokens": totals["tokens"], "bytes": size}
+                row |= {"tokens": totals["tokens"], "bytes": size, "generation": _number(manifest) or None}
         found.append(row)
     return sorted(found, key=lambda row: (row["created"] or "9", row["run_id"]))
 
 
+def committed_manifests(output: str) -> list[Manifest]:
+    """Reads the manifests of a data set.
+
+    Args:
+        output: `write.path`; without any run there is none.
+
+    Returns:
+        The manifests of the committed runs, the oldest first.
+
+    Raises:
+        JobError: One is damaged, so nobody can tell what its run has read.
+    """
+    runs = _runs_folder(output)
+    folders = [f"{runs}/{name}" for name in list_subfolders(runs)]
+    found = [read_manifest(folder) for folder in folders if exists(f"{folder}/{MANIFEST}")]
+    return sorted(found, key=lambda manifest: (_number(manifest), manifest["created"], manifest["run_id"]))
+
+
+def _number(manifest: Manifest) -> int:
+    return int((manifest.get("generation") or {}).get("number", 0))
+
+
+def _runs_folder(output: str) -> str:
+    return Path(output, "runs").as_posix() if is_local(output) else f"{output.rstrip('/')}/runs"
+
+
 def _run_folders(output: str) -> list[str]:
     require_store(output, "OUTPUT")
-    runs = Path(output, "runs").as_posix() if is_local(output) else f"{output.rstrip('/')}/runs"
+    runs = _runs_folder(output)
     found = [f"{runs}/{name}" for name in list_subfolders(runs)]
     if not found and not (is_local(runs) and Path(runs).is_dir()):  # elsewhere an empty folder may be none at all
         raise ConfigError(f"OUTPUT: {output} has no folder runs/; give the write.path of a job")
@@ -70,27 +95,6 @@ def _run_folders(output: str) -> list[str]:
 
 def _name(folder: str) -> str:
     return folder.rpartition("/")[2]
-
-
-def parse_age(text: str) -> float:
-    """Reads an age such as 7d, 12h, 90m, 30s or 2w; a bare number is seconds.
-
-    Args:
-        text: What was written.
-
-    Returns:
-        Seconds.
-
-    Raises:
-        ConfigError: It is none of these.
-
-    >>> parse_age("7d")
-    604800.0
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
-    if match is None:
-        raise ConfigError(f"--older-than: {text!r} is no age; write e.g. 7d, 12h or 0")
-    return float(match[1]) * UNITS[match[2] or "s"]
 
 
 class Leftover(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pipeline.increments import Increment, earlier_generations, only_new
 from pipeline.manifest import MANIFEST, canonical
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
@@ -38,6 +39,8 @@ class Job:
         engine_reason: Why it is this one.
         shape: Where rows go and what they become.
         fingerprint: Of inputs, configuration and tokenizer.
+        recipe: Of configuration and tokenizer alone.
+        increment: What is new, with run.incremental; else None.
         run_id: The run's name.
         attempt: The attempt's name.
         created: When the job was made, UTC.
@@ -51,6 +54,8 @@ class Job:
     engine_reason: str
     shape: Shape
     fingerprint: str
+    recipe: str
+    increment: Increment | None
     run_id: str
     attempt: str
     created: str
@@ -100,15 +105,16 @@ def prepare(config: Config, *, extras: bool = True) -> Job:
         ConfigError: The configuration does not fit its inputs or its tokenizer.
     """
     require_store(config.write.path, "write.path", to_write=True)
-    corpus = find_corpus(config.read)
     files = read_tokenizer_files(config.tokenize.tokenizer)
     facts = facts_of(files, config.tokenize)
+    recipe = _recipe(config, facts, files)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    corpus, increment = _corpus(config, recipe, now.timestamp())
     tokenizer = plain_tokenizer(files.tokenizer_json)
     choice = choose_engine(tokenizer, config.tokenize.engine, extras=extras)
     pad_id = pad_token_id(tokenizer, facts, config.pad.token) if config.pad.pads else None
     shape = _shape(config, corpus, facts, pad_id)
     fingerprint = _fingerprint(config, corpus, facts, files)
-    now = datetime.datetime.now(datetime.timezone.utc)
     return Job(
         config=config,
         corpus=corpus,
@@ -118,10 +124,24 @@ def prepare(config: Config, *, extras: bool = True) -> Job:
         engine_reason=choice.reason,
         shape=shape,
         fingerprint=fingerprint,
+        recipe=recipe,
+        increment=increment,
         run_id=config.run.id or fingerprint[:16],
         attempt=f"attempt-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
         created=f"{now:%Y-%m-%dT%H:%M:%SZ}",
     )
+
+
+def _corpus(config: Config, recipe: str, now: float) -> tuple[Corpus, Increment | None]:
+    """Finds the inputs; of a corpus that grows, those that are new."""
+    if not config.run.incremental:
+        return find_corpus(config.read), None
+    earlier = earlier_generations(config, recipe)
+    reading = config.read
+    if earlier:  # columns keep the types that they have
+        reading = msgspec.structs.replace(reading, keep=earlier[0]["config"]["read"]["keep"])
+    corpus, increment = only_new(find_corpus(reading), earlier, config, now)
+    return corpus, increment
 
 
 def _shape(config: Config, corpus: Corpus, facts: TokenizerFacts, pad_id: int | None) -> Shape:
@@ -143,25 +163,42 @@ def _shape(config: Config, corpus: Corpus, facts: TokenizerFacts, pad_id: int | 
 
 def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: TokenizerFiles) -> str:
     """Names what the data files depend on: not where they go, nor what runs the job."""
-    sections = msgspec.to_builtins(config)
+    described = {
+        "inputs": [[file.file, file.bytes, file.checksum or file.changed] for file in corpus.files],
+        "kept": {name: str(kind) for name, kind in corpus.kept.items()},
+        "config": _sections(config),
+        "tokenizer": facts.sha256,
+        "tokenizer_config": hashlib.sha256(files.config_json or b"").hexdigest(),
+    }
+    return hashlib.sha256(canonical(described)).hexdigest()
+
+
+def _recipe(config: Config, facts: TokenizerFacts, files: TokenizerFiles) -> str:
+    """Names what the generations of a data set have in common: configuration and tokenizer."""
+    sections = _sections(config)
+    del sections["run"]["incremental"]  # the first generation may have been an ordinary run
+    described = {
+        "config": sections,
+        "tokenizer": facts.sha256,
+        "tokenizer_config": hashlib.sha256(files.config_json or b"").hexdigest(),
+    }
+    return hashlib.sha256(canonical(described)).hexdigest()
+
+
+def _sections(config: Config) -> dict[str, Any]:
+    """The configuration without what no data file depends on, spelled in one way."""
+    sections: dict[str, Any] = msgspec.to_builtins(config)
     for key in ("files", "root"):
         del sections["read"][key]
     del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
-    for key in ("id", "spill_dir"):
+    for key in ("id", "spill_dir", "on_changed", "min_age"):
         del sections["run"][key]
     if config.run.shuffles:  # else the units of work are the shards
         del sections["read"]["split_bytes"], sections["run"]["shuffle"]
     # However it was spelled: true is longest, a single format a list of one.
     sections["pad"]["to"], sections["truncate"]["strategy"] = config.pad.name, config.truncate.name
     sections["write"]["formats"] = config.write.names
-    described = {
-        "inputs": [[file.file, file.bytes, file.checksum or file.changed] for file in corpus.files],
-        "kept": {name: str(kind) for name, kind in corpus.kept.items()},
-        "config": sections,
-        "tokenizer": facts.sha256,
-        "tokenizer_config": hashlib.sha256(files.config_json or b"").hexdigest(),
-    }
-    return hashlib.sha256(canonical(described)).hexdigest()
+    return sections
 
 
 def next_free(job: Job) -> Job:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from pipeline.attempt import spill_folder
+from pipeline.commands import count
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
 from pipeline.execution import execute
+from pipeline.increments import Increment, check_increment
 from pipeline.job import Job, next_free, prepare
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.options import Checked, check_options
@@ -92,9 +94,14 @@ def run_job(
     use_options(checked.options)
     job = prepare(config, extras=not checked.staged)
     if force:
+        _check_force(job)
         job = next_free(job)
     elif exists(f"{job.run_folder}/{MANIFEST}"):
         return _already_done(job)
+    if job.increment is not None:
+        if job.increment.is_empty:
+            return Outcome(None, job.run_folder, "nothing new", (_what_is_there(job.increment),))
+        check_increment(config, job.increment, job.run_id)
     if checked.runner.in_cloud:
         check_places(job)
         _name_job(checked, job)
@@ -128,6 +135,16 @@ def _name_job(checked: Checked, job: Job) -> None:
     cloud.job_name = cloud.job_name or job_name(job)
 
 
+def _check_force(job: Job) -> None:
+    if job.increment is not None:
+        raise ConfigError("--force: with run.incremental the same inputs would be in the data set twice; leave it out")
+
+
+def _what_is_there(increment: Increment) -> str:
+    young = f", {count(len(increment.young), 'file')} too young to be read" if increment.young else ""
+    return f"{count(increment.seen, 'file')} seen in {count(len(increment.previous), 'generation')}{young}"
+
+
 def _what_was_chosen(checked: Checked, job: Job, workers: Workers | None, spills: str | None) -> str | None:
     """Says what the user left open and how it was filled in."""
     if workers is not None:
@@ -149,7 +166,9 @@ def _finished(job: Job) -> Outcome:
 def _already_done(job: Job) -> Outcome:
     """Finds that the run is there; refuses one of the same name that is something else."""
     manifest = read_manifest(job.run_folder)
-    if manifest["fingerprint"] != job.fingerprint:
+    # A scheduler's run is done once it is committed, whatever has arrived since: that is for the next one.
+    same = manifest["fingerprint"] == job.fingerprint
+    if not same and (job.increment is None or manifest.get("recipe") != job.recipe):
         raise ConfigError(
             f"run.id: {job.run_id} is committed already with another configuration, tokenizer or inputs "
             f"(fingerprint {manifest['fingerprint'][:16]}, this is {job.fingerprint[:16]}); choose another id, "
