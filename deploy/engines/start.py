@@ -53,6 +53,7 @@ class Asked(NamedTuple):
         port: Where jobs are to be sent.
         workers: How many there are.
         memory: Of each Java process that does work, as Java writes it: 1g.
+        partitions: Into how many Spark divides what it reads and groups.
         master: The address of a cluster to send jobs on to; None to run them here.
     """
 
@@ -61,6 +62,7 @@ class Asked(NamedTuple):
     port: int
     workers: int
     memory: str
+    partitions: int
     master: str | None = None
 
 
@@ -82,7 +84,7 @@ def java(asked: Asked, engine: str, main: str, *arguments: str, options: Sequenc
     if not (asked.home / f".{engine}").exists():
         raise StartError(f"{jars} is not there or not whole; `make engines` fetches it, with Java and Maven")
     options = (*OPENS, *TIMED, f"-Djava.io.tmpdir={asked.work}", *options)
-    return ("java", *options, "-cp", f"{jars}/*", main, *arguments)
+    return ("java", "-XX:+ExitOnOutOfMemoryError", *options, "-cp", f"{jars}/*", main, *arguments)
 
 
 def job_server(asked: Asked, engine: str, main: str, *arguments: str, options: Sequence[str] = ()) -> Server:
@@ -120,12 +122,11 @@ def flink(asked: Asked) -> Engine:
 
 
 SPARK_SERVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
-SPARK_QUIET = "-Dspark.ui.enabled=false"
 
 
 def spark(asked: Asked) -> Engine:
     """Spark inside of its job server, or a cluster's job server."""
-    master, options = asked.master or f"local[{asked.workers}]", (SPARK_QUIET, f"-Xmx{asked.memory}")
+    master, options = asked.master or f"local[{asked.workers}]", (*_spark_options(asked), f"-Xmx{asked.memory}")
     server = job_server(asked, "spark", SPARK_SERVER, f"--spark-master-url={master}", options=options)
     environment = () if asked.master else LOOPBACK_ONLY
     return Engine((server._replace(environment=environment),), (*_spark_flags(asked), *_outside(asked)))
@@ -157,7 +158,7 @@ def spark_cluster(asked: Asked) -> Engine:
         share = ("-c", "1", "-m", asked.memory, "-d", str(asked.work / f"worker-{number}"), url)
         return part(f"spark-worker-{number}", "org.apache.spark.deploy.worker.Worker", free_port(), *share)
 
-    options = (SPARK_QUIET, f"-Dspark.executor.memory={asked.memory}", "-Dspark.executor.cores=1")
+    options = (*_spark_options(asked), f"-Dspark.executor.memory={asked.memory}", "-Dspark.executor.cores=1")
     server = job_server(asked, "spark", SPARK_SERVER, f"--spark-master-url={url}", options=options)
     servers = (
         part("spark-master", "org.apache.spark.deploy.master.Master", port),
@@ -186,6 +187,10 @@ def _outside(asked: Asked, pool: int | None = None) -> tuple[str, ...]:
     return ("--environment_type=EXTERNAL", f"--environment_config=localhost:{pool or POOL_PORT}")
 
 
+def _spark_options(asked: Asked) -> tuple[str, ...]:
+    return ("-Dspark.ui.enabled=false", f"-Dspark.default.parallelism={asked.partitions}")
+
+
 def _spark_flags(asked: Asked) -> tuple[str, ...]:
     return ("--runner=SparkRunner", f"--job_endpoint=localhost:{asked.port}")
 
@@ -212,6 +217,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("engine", choices=ENGINES, help="; ".join(f"{n}: {f.__doc__}" for n, f in ENGINES.items()))
     parser.add_argument("--port", type=int, default=8099, help="where jobs are sent; 0: any that is free (8099)")
     parser.add_argument("--workers", type=int, default=2, help="how many tasks run at a time (2)")
+    parser.add_argument(
+        "--partitions",
+        type=int,
+        default=0,
+        help="into how many Spark divides the work: more need less memory (workers)",
+    )
     parser.add_argument("--memory", default="1g", help="heap of each Java process that does work (1g)")
     parser.add_argument("--master", help="of a cluster of yours: spark://HOST:7077, HOST:8081 (none: run jobs here)")
     parser.add_argument("--home", type=Path, default=HOME, help="the folder that `make engines` filled")
@@ -224,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="oblong-engine-", ignore_cleanup_errors=True) as work:
         try:
             port = asked.port or free_port()
-            wanted = Asked(asked.home, Path(work), port, asked.workers, asked.memory, asked.master)
+            partitions = asked.partitions or asked.workers
+            wanted = Asked(asked.home, Path(work), port, asked.workers, asked.memory, partitions, asked.master)
             engine = ENGINES[asked.engine](wanted)
             with running(engine.servers, asked.logs or asked.home / "logs") as processes:
                 print(f"{asked.engine} is ready, Ctrl-C ends it: oblong run {' '.join(engine.flags)}", flush=True)
