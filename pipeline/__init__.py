@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.config import Config, load_config
+    from pipeline.data_set import read_data_set
     from pipeline.graph import build
     from pipeline.launch import run
 
@@ -17,10 +18,11 @@ HOMES = {
     "Config": "pipeline.config",
     "build": "pipeline.graph",
     "load_config": "pipeline.config",
+    "read_data_set": "pipeline.data_set",
     "run": "pipeline.launch",
 }
 
-__all__ = ["Config", "build", "load_config", "run"]
+__all__ = ["Config", "build", "load_config", "read_data_set", "run"]
 
 
 def __getattr__(name: str) -> Any:

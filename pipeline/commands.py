@@ -159,10 +159,13 @@ def _show_run(found: dict[str, Any]) -> None:
 
     manifest, out = found["manifest"], summary.console()
     tokenizer = manifest["tokenizer"]
-    out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
+    if "generations" in manifest:
+        out.print(f"{count(len(manifest['generations']), 'generation')} of {found['run']}", soft_wrap=True)
+    else:
+        out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
     out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
     out.print(f"  because {tokenizer['engine_reason']}", soft_wrap=True)
-    for note in manifest["notes"]:
+    for note in manifest.get("notes", ()):
         out.print(f"note: {note}", markup=False, soft_wrap=True)
     columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
     out.print(f"columns {columns}\n", markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +12,7 @@ from transforms.arrays.errors import ConfigError, OblongError, StoreError
 from transforms.files import (
     exists,
     is_local,
+    list_folder,
     list_subfolders,
     read_bytes,
     remove_file,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 SPILLS = "spills_to"  # a file in an attempt's scratch folder
+SPILLED = "rows spilled by an attempt that was not committed"
 
 
 def list_runs(output: str) -> list[dict[str, Any]]:
@@ -98,10 +101,10 @@ def _name(folder: str) -> str:
 
 
 class Leftover(NamedTuple):
-    """A folder that nothing needs.
+    """A folder that nothing needs, or a file.
 
     Attributes:
-        path: The folder.
+        path: The folder or the file.
         why: What it is.
         bytes: Of all its files.
         seconds: Age of its newest file.
@@ -118,33 +121,74 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
 
     Args:
         output: `write.path`.
-        older_than: Seconds; a folder with a newer file may be in use and is left alone. 0 is the user's
-            word that nothing runs.
+        older_than: Seconds; what belongs to an attempt with a newer file may be in use and is left alone. 0 is the
+            user's word that nothing runs.
         keep_last: How many committed runs to keep; None for all.
 
     Returns:
         The folders, in the order of their paths; none of them is named by the manifest of a kept run.
+
+    Raises:
+        ConfigError: Runs are to go that are generations of one data set.
     """
     committed = [row for row in list_runs(output) if row["status"] == "committed"]
     old = {row["folder"] for row in committed[: max(0, len(committed) - keep_last)]} if keep_last is not None else set()
-    found = []
+    if old and any(row["generation"] for row in committed):
+        raise ConfigError(
+            f"--keep-last: the runs of {output} are generations of one data set; without the older ones their rows "
+            "would be lost, and their inputs be new again"
+        )
+    found = [*_turns_without_run(output, {row["run_id"] for row in committed})]
     for folder in _run_folders(output):
         if folder in old:
             found.append(_leftover(folder, "committed, but not among the last kept"))
             continue
-        attempts = [f"{folder}/{name}" for name in list_subfolders(folder)]
+        attempts = _attempts(folder)
         if not exists(f"{folder}/{MANIFEST}"):
-            found += _spilled(attempts)
-            found.append(_leftover(folder, "no attempt at it was committed"))
+            spilled = [_leftover(spills, SPILLED) for parts in attempts.values() for spills in _spilled(parts)]
+            whole = _leftover(folder, "no attempt at it was committed")
+            found += _of_one_age([*spilled, whole])
             continue
         try:
             kept = read_manifest(folder)["attempt"]
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
-        others = [attempt for attempt in attempts if _name(attempt) != kept]
-        found += _spilled(others)
-        found += [_leftover(attempt, "an attempt that was not committed") for attempt in others]
+        for attempt, parts in attempts.items():
+            left = [part for part in parts if part != f"{folder}/{kept}"]
+            spilled = [_leftover(spills, SPILLED) for spills in _spilled(parts)] if attempt != kept else []
+            found += _of_one_age([*spilled, *(_leftover(part, "an attempt that was not committed") for part in left)])
     return [leftover for leftover in found if leftover.seconds >= older_than]
+
+
+def _attempts(folder: str) -> dict[str, list[str]]:
+    """The folders of each attempt at a run: what it writes to, and its scratch folder."""
+    found: dict[str, list[str]] = {}
+    for name in list_subfolders(folder):
+        found.setdefault(name.removesuffix(".tmp"), []).append(f"{folder}/{name}")
+    return found
+
+
+def _of_one_age(leftovers: list[Leftover]) -> list[Leftover]:
+    """What belongs to one attempt is in use while any of it is: an old list of inputs is still read from."""
+    seconds = min((leftover.seconds for leftover in leftovers), default=0.0)
+    return [leftover._replace(seconds=seconds) for leftover in leftovers]
+
+
+def _turns_without_run(output: str, committed: set[str]) -> Iterator[Leftover]:
+    """Generations that a run has taken and not committed: it was killed between the two."""
+    for file in list_folder(turns_folder(output)):
+        try:
+            holder = json.loads(read_bytes(file.path))["run_id"]
+        except (ValueError, KeyError, TypeError):
+            holder = None
+        if holder not in committed:
+            seconds = max(0.0, time.time() - file.changed)
+            yield Leftover(file.path, "a generation that was taken and not committed", file.bytes, seconds)
+
+
+def turns_folder(output: str) -> str:
+    """Where it stands which run each generation belongs to."""
+    return f"{output.rstrip('/')}/generations"
 
 
 def note_spills(scratch: str, spills: str) -> None:
@@ -157,7 +201,7 @@ def note_spills(scratch: str, spills: str) -> None:
     write_bytes(f"{scratch}/{SPILLS}", spills.encode())
 
 
-def _spilled(attempts: list[str]) -> Iterator[Leftover]:
+def _spilled(attempts: list[str]) -> Iterator[str]:
     """Finds what attempts have spilled outside the output; only folders of this machine that are named after them."""
     for attempt in attempts:
         if not exists(f"{attempt}/{SPILLS}"):
@@ -165,7 +209,7 @@ def _spilled(attempts: list[str]) -> Iterator[Leftover]:
         spills = Path(read_bytes(f"{attempt}/{SPILLS}").decode())
         elsewhere = Path(attempt) not in spills.parents and spills.name.endswith(_name(attempt).removesuffix(".tmp"))
         if elsewhere and spills.is_dir():
-            yield _leftover(spills.as_posix(), "rows spilled by an attempt that was not committed")
+            yield spills.as_posix()
 
 
 def _leftover(folder: str, why: str) -> Leftover:
@@ -174,11 +218,14 @@ def _leftover(folder: str, why: str) -> Leftover:
 
 
 def delete(leftovers: list[Leftover]) -> None:
-    """Removes folders, a run's manifest first, so that it is never a data set with files missing.
+    """Removes leftovers; of a run its manifest first, so that it is never a data set with files missing.
 
     Raises:
-        JobError: A folder cannot be removed.
+        JobError: One cannot be removed.
     """
     for leftover in leftovers:
+        if leftover.path.endswith(".json"):
+            remove_file(leftover.path)
+            continue
         remove_file(f"{leftover.path}/{MANIFEST}")
         remove_folder(leftover.path)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.age import parse_age
-from pipeline.generations import committed_manifests
+from pipeline.generations import committed_manifests, turns_folder
 from pipeline.manifest import canonical
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import create_once, exists, read_bytes
@@ -180,4 +180,4 @@ def take_turn(output: str, number: int, run_id: str, attempt: str, scratch: str)
 
 def turn_path(output: str, number: int) -> str:
     """Where it stands which run a generation belongs to."""
-    return f"{output.rstrip('/')}/generations/{number:06}.json"
+    return f"{turns_folder(output)}/{number:06}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data_set import is_data_set, read_data_set
 from pipeline.manifest import folder_of, read_manifest
 from pipeline.reading_back import read_batches
 from transforms.arrays.errors import ConfigError, JobError
@@ -20,7 +21,7 @@ def inspect(run: str, rows: int = 0) -> dict[str, Any]:
     """Reads a manifest and some rows.
 
     Args:
-        run: The run's folder, or its manifest.json.
+        run: The run's folder, or its manifest.json; or the output of a corpus that grows, for all its generations.
         rows: How many rows to decode, from the first shard on.
 
     Returns:
@@ -31,8 +32,8 @@ def inspect(run: str, rows: int = 0) -> dict[str, Any]:
         ConfigError: There is no manifest.
         JobError: The manifest or a shard is damaged.
     """
-    manifest = read_manifest(run)
     folder = folder_of(run)
+    manifest = read_data_set(folder) if is_data_set(folder) else read_manifest(run)
     return {"run": folder, "manifest": manifest, "rows": first_rows(folder, manifest, rows)}
 
 

@@ -17,7 +17,7 @@ from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenize
 from transforms.arrays.formats import schema_of
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, require_store
-from transforms.inputs import Corpus, find_corpus
+from transforms.inputs import Corpus, find_corpus, require_patterns
 from transforms.tokenizer_files import TokenizerFiles, facts_of, read_tokenizer_files
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def prepare(config: Config, *, extras: bool = True) -> Job:
         ConfigError: The configuration does not fit its inputs or its tokenizer.
     """
     require_store(config.write.path, "write.path", to_write=True)
+    require_patterns(config.read)
     files = read_tokenizer_files(config.tokenize.tokenizer)
     facts = facts_of(files, config.tokenize)
     recipe = _recipe(config, facts, files)

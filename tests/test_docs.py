@@ -61,6 +61,7 @@ SAID = {
         "'rows_read': 600",
     ],
     "engines.md": ["pieces - gigatoken does not take it: its model is WordPiece", " tokens compared"],
+    "growing.md": ["nothing new: growing/runs/2026-11-25", "2 generations of growing", "['2026-11-23', '2026-11-24']"],
     "library.md": ["null_text", "'bucket': 64", "'attention_mask': [1, 1, 1, 0, 0]", "{'rows_read': ", "\n600\n"],
     "own-format.md": ["done: paragraphs/runs/", "ok: 3 files, 600 rows", "done: demo/out/runs/slow"],
     "reading.md": [

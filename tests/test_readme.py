@@ -48,7 +48,7 @@ def test_what_cannot_be_had_yet_is_really_refused():
 
     limits = README.read_text("utf-8").partition("## Limits")[2].partition("\n## ")[0]
     assert all(f"`oblong {command}`" in limits for command in LATER)
-    for key, value in [("bucket.boundaries", "auto"), ("run.incremental", "true")]:
+    for key, value in [("bucket.boundaries", "auto")]:
         assert f"`{key}`" in limits or f"`{key}: {value}`" in limits
         with pytest.raises(ConfigError, match="not available yet"):
             load_config({}, [f"{key}={value}"])

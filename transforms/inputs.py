@@ -80,8 +80,7 @@ def find_corpus(reading: Reading) -> Corpus:
     Raises:
         ConfigError: A pattern matches nothing, a column is not there, or a type cannot be told.
     """
-    if not reading.patterns:
-        raise ConfigError("read.files: nothing to read; give a pattern, e.g. --input 'corpus/*.jsonl'")
+    require_patterns(reading)
     found: list[Found] = []
     for pattern in reading.patterns:
         matched = match(pattern, "read.files")
@@ -93,6 +92,16 @@ def find_corpus(reading: Reading) -> Corpus:
     named = {_relative(file.path, root): file for file in reversed(found)}
     files = [InputFile(f.path, name, f.bytes, f.changed, f.checksum) for name, f in sorted(named.items())]
     return Corpus(tuple(files), _kept_types(reading, files))
+
+
+def require_patterns(reading: Reading) -> None:
+    """Checks that there is something to look for, before anything else is looked at.
+
+    Raises:
+        ConfigError: There is no pattern.
+    """
+    if not reading.patterns:
+        raise ConfigError("read.files: nothing to read; give a pattern, e.g. --input 'corpus/*.jsonl'")
 
 
 def _folder_hint(pattern: str) -> str:

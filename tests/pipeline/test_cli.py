@@ -59,7 +59,7 @@ MISTAKES = {
     "boundaries that do not rise": (["--set=bucket.boundaries=[64, 32]"], "bucket.boundaries: [64, 32] must rise"),
     "boundaries of later": (["--set=bucket.boundaries=auto"], "bucket.boundaries: auto is not available yet"),
     "shards without a shuffle": (["--set=run.shuffle=none", "--set=write.shards=2"], "write.shards: 2 cannot be had"),
-    "incremental": (["--set=run.incremental=true"], "run.incremental: not available yet"),
+    "incremental without a root": (["--set=run.incremental=true"], "read.root: has to be given with run.incremental"),
     "unknown file system": (
         ["--output=gcs://b/x"],
         "write.path: gcs://b/x is on no file system that is known: did you",

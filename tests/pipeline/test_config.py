@@ -42,6 +42,8 @@ DEFAULTS = {
         "spill_dir": None,
         "max_dead_letters": 0.01,
         "incremental": False,
+        "on_changed": "error",
+        "min_age": "0s",
     },
     "beam": {},
 }
@@ -81,7 +83,14 @@ OTHERS = {
         "compression": {"tfrecord": "gzip"},
     },
     "split": {"a": 0.5, "b": 0.5},
-    "run": {"id": "x", "seed": 5, "shuffle": "runner", "max_dead_letters": 1.0},
+    "run": {
+        "id": "x",
+        "seed": 5,
+        "shuffle": "runner",
+        "max_dead_letters": 1.0,
+        "on_changed": "reprocess",
+        "min_age": "5m",
+    },
     "beam": {"direct_num_workers": 2},
 }
 
@@ -316,7 +325,8 @@ def test_wrong_type_inside_a_list_or_mapping_is_named_to_its_place(source, said)
         ("run.id", "", "'' cannot name a folder"),
         ("run.seed", -1, "-1 is too small; it must be at least 0"),
         ("run.shuffle", "runer", "'runer' is not known; did you mean runner?"),
-        ("run.incremental", True, "not available yet"),
+        ("run.on_changed", "ignore", "'ignore' is not known; one of error, reprocess"),
+        ("run.min_age", "soon", "'soon' is no age; write e.g. 7d, 12h or 0"),
         ("run.max_dead_letters", 1.5, "1.5 is no fraction; write 0 to 1"),
         ("run.max_dead_letters", -0.1, "-0.1 is no fraction; write 0 to 1"),
         ("run.max_dead_letters", float("nan"), "nan is no fraction; write 0 to 1"),

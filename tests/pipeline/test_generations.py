@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.generations import delete, find_leftovers, list_runs, note_spills, parse_age
+from pipeline.generations import delete, find_leftovers, list_runs, note_spills
 from tests.runs import contents, oblong, reseal
 
 DAY = 86400
@@ -70,9 +70,9 @@ def test_table_of_runs(output):
     said = oblong("runs", output)
     assert (said.code, said.err) == (0, "")
     lines = [line.split() for line in said.out.splitlines()]
-    assert lines[0] == ["run_id", "status", "created", "rows", "tokens", "bytes"]
-    assert lines[1][:4] == ["b", "committed", "2026-01-01T00:00:00Z", "150"]
-    assert lines[5] == ["gone", "unfinished", "-", "-", "-", "-"]
+    assert lines[0] == ["run_id", "status", "created", "generation", "rows", "tokens", "bytes"]
+    assert lines[1][:5] == ["b", "committed", "2026-01-01T00:00:00Z", "-", "150"]
+    assert lines[5] == ["gone", "unfinished", "-", "-", "-", "-", "-"]
 
 
 def test_leftovers_are_what_no_manifest_names(output):
@@ -134,14 +134,6 @@ def test_folder_that_is_gone_meanwhile_is_no_error(output):
     delete(found)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("0", 0), ("30", 30), ("30s", 30), ("90m", 5400), ("12h", 43200), ("1.5d", 129600), ("2w", 1209600)],
-)
-def test_ages_are_read(text, seconds):
-    assert parse_age(text) == seconds
-
-
 def test_empty_data_set_has_no_runs(tmp_path):
     (tmp_path / "runs").mkdir()
     assert list_runs(str(tmp_path)) == []
@@ -167,3 +159,18 @@ def test_rows_spilled_elsewhere_by_a_killed_attempt_are_found_and_nothing_that_i
     delete(find_leftovers(str(tmp_path / "out"), 0))
     assert not spills.exists()
     assert other.exists()
+
+
+def test_what_belongs_to_an_attempt_is_in_use_while_any_of_it_is(output):
+    """An attempt writes shards for days beside the list of its inputs, which it wrote when it began."""
+    attempt = output / "runs" / "a" / "attempt-new"
+    scratch = output / "runs" / "a" / "attempt-new.tmp"
+    for folder, age in ((attempt, 10), (scratch, 100 * 86400)):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+        for path in (folder / "file", folder):
+            os.utime(path, (time.time() - age,) * 2)
+    assert not any("attempt-new" in one.path for one in find_leftovers(str(output), 86400))
+    os.utime(attempt / "file", (time.time() - 2 * 86400,) * 2)
+    os.utime(attempt, (time.time() - 2 * 86400,) * 2)
+    assert {one.path for one in find_leftovers(str(output), 86400)} >= {str(attempt), str(scratch)}

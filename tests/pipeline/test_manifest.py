@@ -71,7 +71,7 @@ def test_tokenizer_files_are_those_that_were_given(run, tokenizer):
 
 
 def test_fields_are_those_of_the_interface(run):
-    assert set(run.manifest) == {*FIELDS, "fingerprint", "notes"}
+    assert set(run.manifest) == {*FIELDS, "fingerprint", "recipe", "generation", "notes"}
     assert all(set(file) == FILE_FIELDS for file in run.manifest["files"])
     assert all(set(file) == {"path", "rows", "bytes", "crc32c"} for file in run.manifest["dead_letters"])
     said = {"path", "sha256", "engine", "vocab_size", "model_max_length"}
