@@ -187,7 +187,8 @@ def runs_command(args: argparse.Namespace, rest: list[str]) -> int:
         show_json({"runs": rows})
         return DONE
     names = ("run_id", "status", "created", "generation", "rows", "tokens", "bytes")
-    _print_table(names, [[row[name] for name in names] for row in rows])
+    shown = [{**row, "created": row["created"] and row["created"][:19] + "Z"} for row in rows]
+    _print_table(names, [[row[name] for name in names] for row in shown])
     return DONE
 
 

@@ -43,7 +43,7 @@ class Job:
         increment: What is new, with run.incremental; else None.
         run_id: The run's name.
         attempt: The attempt's name.
-        created: When the job was made, UTC.
+        created: When the job was made, UTC; finely enough that two runs of one second have an order.
     """
 
     config: Config
@@ -129,7 +129,7 @@ def prepare(config: Config, *, extras: bool = True) -> Job:
         increment=increment,
         run_id=config.run.id or fingerprint[:16],
         attempt=f"attempt-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
-        created=f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        created=f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",
     )
 
 

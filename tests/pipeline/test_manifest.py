@@ -78,7 +78,7 @@ def test_fields_are_those_of_the_interface(run):
     assert said <= set(run.manifest["tokenizer"])
     assert run.manifest["format_version"] == 1
     assert run.folder.name == run.manifest["run_id"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", run.manifest["created"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", run.manifest["created"])
     assert run.manifest["tokenizer"]["vocab_size"] == 104
     assert run.manifest["tokenizer"]["model_max_length"] == 64
 
