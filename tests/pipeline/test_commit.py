@@ -17,8 +17,8 @@ LETTERS = [{"path": "dead_letters/part-00000-of-00001.jsonl", "rows": 1, "bytes"
 def commit(tmp_path):
     """Commits an attempt at a run, whose files are on disk."""
 
-    def start(attempt="attempt-1", fingerprint="f", counts=COUNTS, size=3, limit=0.5):
-        folder = tmp_path / "run"
+    def start(attempt="attempt-1", fingerprint="f", counts=COUNTS, size=3, limit=0.5, run="run", generation=None):
+        folder = tmp_path / run
         for path, data in (("train/b/x.parquet", b"abc"), ("train/a/y.parquet", b"abc"), (LETTERS[0]["path"], b"{}")):
             (folder / attempt / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / attempt / path).write_bytes(data)
@@ -31,9 +31,12 @@ def commit(tmp_path):
             attempt=attempt,
             attempt_folder=f"{folder}/{attempt}",
             scratch_folder=f"{folder}/{attempt}.tmp",
-            config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=limit)),
+            config=SimpleNamespace(
+                run=SimpleNamespace(max_dead_letters=limit), write=SimpleNamespace(path=str(tmp_path))
+            ),
         )
-        described = {"run_id": "run", "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
+        described = {"run_id": run, "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
+        described["generation"] = generation
         known = Path(job.scratch_folder, "described.json")
         known.parent.mkdir(exist_ok=True)
         known.write_text(json.dumps(described))
@@ -68,7 +71,7 @@ def test_second_try_of_a_commit_needs_nothing_of_what_was_cleared_up(commit, tmp
         run_folder=str(tmp_path / "run"),
         attempt="attempt-1",
         scratch_folder=f"{tmp_path}/run/attempt-1.tmp",
-        config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=0)),
+        config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=0), write=SimpleNamespace(path="")),
     )
     assert list(Commit(f"{tmp_path}/run/attempt-1.tmp/described.json", job).process(None, {}, [], [])) == first
 
@@ -105,6 +108,15 @@ def test_limit_is_judged_at_the_end_too(commit, tmp_path):
     ):
         commit(limit=0.2)
     assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_generation_that_another_run_has_taken_is_not_committed_twice(commit, tmp_path):
+    commit(generation={"number": 3})
+    with pytest.raises(JobError, match=r"generation 3 of .* was taken meanwhile by run run; nothing is committed"):
+        commit("attempt-2", run="other", generation={"number": 3})
+    assert not (tmp_path / "other" / "manifest.json").exists()
+    commit("attempt-3", run="other", generation={"number": 4})
+    assert (tmp_path / "other" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
