@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.manifest import MANIFEST, read_manifest
+from pipeline.manifest import MANIFEST, read_whole
 from transforms.arrays.errors import ConfigError, OblongError, StoreError
 from transforms.files import (
     exists,
@@ -45,7 +45,7 @@ def list_runs(output: str) -> list[dict[str, Any]]:
         row |= {"rows": None, "tokens": None, "bytes": None, "folder": folder}
         if exists(f"{folder}/{MANIFEST}"):
             try:
-                manifest = read_manifest(folder)
+                manifest, _ = read_whole(folder)
             except StoreError:
                 raise
             except OblongError:
@@ -134,7 +134,7 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
             found.append(_leftover(folder, "no attempt at it was committed"))
             continue
         try:
-            kept = read_manifest(folder)["attempt"]
+            kept = read_whole(folder)[0]["attempt"]
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
         others = [attempt for attempt in attempts if _name(attempt) != kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from pipeline.manifest import folder_of, read_manifest
+from pipeline.manifest import folder_of, read_whole
 from pipeline.reading_back import UNREADABLE, place_of, read_batches, told
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import plain_tokenizer
@@ -34,7 +34,7 @@ def inspect(run: str, rows: int = 0) -> dict[str, Any]:
         ConfigError: There is no manifest.
         JobError: The manifest or a shard is damaged.
     """
-    manifest = read_manifest(run)
+    manifest, _ = read_whole(run)
     folder = folder_of(run)
     return {"run": folder, "manifest": manifest, "rows": first_rows(folder, manifest, rows)}
 

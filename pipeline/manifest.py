@@ -68,22 +68,29 @@ def read_manifest(run: str) -> Manifest:
         ConfigError: There is no manifest, so there is no data set.
         JobError: It is damaged.
     """
-    return read_with_bytes(run)[0]
+    return _read(run)[0]
 
 
-def read_with_bytes(run: str) -> tuple[Manifest, bytes]:
-    """Reads the manifest of a run, and gives its bytes as well.
+def read_whole(run: str) -> tuple[Manifest, bytes]:
+    """Reads the manifest of a run that anybody may have written: every field is checked too.
 
     Args:
         run: The run's folder, or its manifest.json.
 
     Returns:
-        The manifest as `read_manifest` gives it, and what stands in the file.
+        The manifest, nothing of which is missing or of another type, with no path outside of the run; and the bytes
+        that stand in the file.
 
     Raises:
         ConfigError: There is no manifest, so there is no data set.
-        JobError: It is damaged.
+        JobError: It is damaged, or none.
     """
+    manifest, data = _read(run)
+    check_fields(manifest, f"{folder_of(run)}/{MANIFEST}")
+    return manifest, data
+
+
+def _read(run: str) -> tuple[Manifest, bytes]:
     require_store(run, "RUN")
     path = f"{folder_of(run)}/{MANIFEST}"
     found = stat(path)
@@ -101,7 +108,7 @@ def read_with_bytes(run: str) -> tuple[Manifest, bytes]:
 
 
 def _parse(data: bytes, path: str) -> Manifest:
-    """Checks a manifest's checksum, format and fields."""
+    """Checks a manifest's checksum and format."""
     try:
         manifest = json.loads(data.decode(), parse_constant=_no_number, parse_float=_finite)
         said = manifest.pop("manifest_crc32c")
@@ -119,7 +126,6 @@ def _parse(data: bytes, path: str) -> Manifest:
     version = manifest.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool | float):
         raise JobError(f"{path}: format_version {version!r}; this oblong reads {FORMAT_VERSION}")
-    check_fields(manifest, path)
     return {**manifest, "manifest_crc32c": said}
 
 

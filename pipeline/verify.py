@@ -6,13 +6,14 @@ It finds damage, not forgery: whoever can write the files can write a manifest t
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import google_crc32c
 
 from pipeline.contradictions import Claims, contradictions, read_claims
-from pipeline.manifest import MANIFEST, folder_of, read_with_bytes, seal
+from pipeline.manifest import MANIFEST, folder_of, read_whole, seal
 from pipeline.reading_back import UNREADABLE, count_letters, place_of, read_batches, told
 from pipeline.shard_rows import ShardRows
 from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 CHUNK = 8 << 20
-
-FINDS = "damage, not forgery: whoever can write the files can write a manifest that fits them"
 
 ATTEMPTS = "attempt-"  # how the folders of attempts begin, and their scratch folders
 
@@ -65,15 +64,27 @@ def verify(run: str) -> Verdict:
         StoreError: The file system does not give it.
     """
     try:
-        manifest, data = read_with_bytes(run)
+        manifest, data = read_whole(run)
     except (ConfigError, StoreError):
         raise
     except OblongError as error:
         return Verdict(0, 0, [printable(str(error))])
     verdict = _compare(folder_of(run), manifest)
-    if seal({key: value for key, value in manifest.items() if key != "manifest_crc32c"}) != data:
-        verdict.problems.insert(0, f"{MANIFEST}: says what it should, but not in the bytes that were written")
+    if not _is_laid_out(manifest, data):
+        verdict.problems.insert(0, f"{MANIFEST}: says what it should, but white space in it has changed")
     return verdict._replace(problems=[printable(problem) for problem in verdict.problems])
+
+
+def _is_laid_out(manifest: Manifest, data: bytes) -> bool:
+    """Whether a manifest's bytes are those that were written, or another JSON writer's that laid all of it out anew."""
+    if data == seal({key: value for key, value in manifest.items() if key != "manifest_crc32c"}):
+        return True
+    layouts: list[dict[str, Any]] = [{"separators": (",", ":")}, *({"indent": indent} for indent in (None, 2, 4))]
+    return any(
+        data.removesuffix(b"\n") == json.dumps(manifest, ensure_ascii=plain, **layout).encode()
+        for layout in layouts
+        for plain in (False, True)
+    )
 
 
 def printable(text: str) -> str:

@@ -386,11 +386,15 @@ def test_hostile_manifest_is_damaged(fuzzed, text):
         read_manifest(str(fuzzed.folder))
 
 
-def test_other_spelling_of_the_same_manifest_is_found_and_still_read(fuzzed):
-    (fuzzed.folder / "manifest.json").write_text(json.dumps(fuzzed.manifest))
+def test_white_space_that_changed_is_found_and_the_manifest_still_read(fuzzed):
+    write_sealed(fuzzed.folder, fuzzed.manifest)
+    data = (fuzzed.folder / "manifest.json").read_bytes()
+    (fuzzed.folder / "manifest.json").write_bytes(data.replace(b"\n ", b"\t ", 1))
     assert read_manifest(str(fuzzed.folder)) == fuzzed.manifest
-    said = "manifest.json: says what it should, but not in the bytes that were written"
+    said = "manifest.json: says what it should, but white space in it has changed"
     assert ends_in_one_line(fuzzed.folder).json["problems"] == [said]
+    (fuzzed.folder / "manifest.json").write_text(json.dumps(fuzzed.manifest, indent=2))
+    assert ends_in_one_line(fuzzed.folder).code == 0  # laid out anew by somebody's tool, as a whole
 
 
 def test_folder_in_the_place_of_a_manifest_is_no_traceback(tmp_path):
