@@ -77,6 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     one.usage = "oblong doctor [--config FILE] [--set SECTION.KEY=VALUE]... [any Beam option]..."
     _add_configuration(one)
     one = _add(commands, "verify", "read every file of a run again; exit 3 when something differs", verify_command)
+    one.epilog = "It finds damage, not forgery: whoever can write the files can write a manifest that fits them."
     one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
     one = _add(commands, "inspect", "show a run: its totals, buckets and schema, and some rows", inspect_command)
     one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")

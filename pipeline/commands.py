@@ -129,12 +129,16 @@ def verify_command(args: argparse.Namespace, rest: list[str]) -> int:
     reach_files(rest)
     verdict = verify(args.run)
     if args.json:
-        show_json({"ok": not verdict.problems, **verdict._asdict()})
+        found = verdict._asdict()
+        show_json({"ok": not verdict.problems, **{k: v for k, v in found.items() if k != "leftovers" or v}})
     else:
         for problem in verdict.problems:
             show(problem)
-        state = "ok" if not verdict.problems else count(len(verdict.problems), "difference")
+        healthy = "ok: no damage (forgery is not looked for)"
+        state = healthy if not verdict.problems else count(len(verdict.problems), "difference")
         show(f"{state}: {count(verdict.files, 'file')}, {count(verdict.rows, 'row')} read again")
+        for folder, files in verdict.leftovers.items():
+            show(f"beside it: {folder}, {count(files, 'file')} of an attempt that was not committed; see oblong gc")
     return DIFFERS if verdict.problems else DONE
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.manifest import MANIFEST, read_manifest
+from pipeline.manifest import MANIFEST, read_whole
 from transforms.arrays.errors import ConfigError, OblongError, StoreError
 from transforms.files import (
     exists,
@@ -47,7 +47,7 @@ def list_runs(output: str) -> list[dict[str, Any]]:
         row |= {"generation": None, "rows": None, "tokens": None, "bytes": None, "folder": folder}
         if exists(f"{folder}/{MANIFEST}"):
             try:
-                manifest = read_manifest(folder)
+                manifest, _ = read_whole(folder)
             except StoreError:
                 raise
             except OblongError:
@@ -75,7 +75,7 @@ def committed_manifests(output: str) -> list[Manifest]:
     """
     runs = _runs_folder(output)
     folders = [f"{runs}/{name}" for name in list_subfolders(runs)]
-    found = [read_manifest(folder) for folder in folders if exists(f"{folder}/{MANIFEST}")]
+    found = [read_whole(folder)[0] for folder in folders if exists(f"{folder}/{MANIFEST}")]
     return sorted(found, key=lambda manifest: (_number(manifest), manifest["created"], manifest["run_id"]))
 
 
@@ -150,7 +150,7 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
             found += _of_one_age([*spilled, whole])
             continue
         try:
-            kept = read_manifest(folder)["attempt"]
+            kept = read_whole(folder)[0]["attempt"]
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
         for attempt, parts in attempts.items():

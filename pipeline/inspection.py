@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data_set import is_data_set, read_data_set
-from pipeline.manifest import folder_of, read_manifest
-from pipeline.reading_back import read_batches
+from pipeline.manifest import folder_of, read_whole
+from pipeline.reading_back import UNREADABLE, place_of, read_batches, told
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.arrays.pad import COLUMNS
@@ -14,6 +15,8 @@ from transforms.files import read_bytes
 from transforms.tokenizer_files import TOKENIZER
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from pipeline.manifest import Manifest
 
 
@@ -33,7 +36,7 @@ def inspect(run: str, rows: int = 0) -> dict[str, Any]:
         JobError: The manifest or a shard is damaged.
     """
     folder = folder_of(run)
-    manifest = read_data_set(folder) if is_data_set(folder) else read_manifest(run)
+    manifest = read_data_set(folder) if is_data_set(folder) else read_whole(run)[0]
     return {"run": folder, "manifest": manifest, "rows": first_rows(folder, manifest, rows)}
 
 
@@ -50,23 +53,38 @@ def first_rows(folder: str, manifest: Manifest, count: int) -> list[dict[str, An
     """
     if not count or not manifest["files"]:
         return []
-    path = f"{manifest['tokenizer']['path']}/{TOKENIZER}"
-    try:
-        tokenizer = plain_tokenizer(read_bytes(f"{folder}/{path}"))
-    except (OSError, ConfigError) as error:
-        raise JobError(f"{path}: cannot be read: {error}") from error
+    tokenizer = _tokenizer(folder, manifest)
     found: list[dict[str, Any]] = []
     for file in (f for f in manifest["files"] if f["format"] == manifest["files"][0]["format"]):
         for batch in read_batches(folder, file, manifest):
-            for row in batch.slice(0, count - len(found)).to_pylist():
-                if "input_ids" in row:
-                    mask = row.get("attention_mask") or [1] * len(row["input_ids"])
-                    real = [token for token, is_real in zip(row["input_ids"], mask, strict=True) if is_real]
-                    row["text" if "text" not in row else "decoded"] = tokenizer.decode(real, skip_special_tokens=False)
-                found.append(row)
+            try:
+                found += (_decoded(row, tokenizer) for row in batch.slice(0, count - len(found)).to_pylist())
+            except UNREADABLE as error:
+                raise JobError(f"{file['path']}: cannot be read: {told(error)}") from error
             if len(found) == count:
                 return found
     return found
+
+
+def _tokenizer(folder: str, manifest: Manifest) -> Tokenizer:
+    """Loads the tokenizer that was used, and no other: its checksum is compared first."""
+    path = f"{manifest['tokenizer']['path']}/{TOKENIZER}"
+    try:
+        data = read_bytes(place_of(folder, path))
+        if hashlib.sha256(data).hexdigest() != manifest["tokenizer"]["sha256"]:
+            raise JobError(f"{path}: damaged: its sha256 differs")
+        return plain_tokenizer(data)
+    except (OSError, ConfigError) as error:
+        raise JobError(f"{path}: cannot be read: {error}") from error
+
+
+def _decoded(row: dict[str, Any], tokenizer: Tokenizer) -> dict[str, Any]:
+    """Adds the text of a row's tokens that are no padding."""
+    if "input_ids" in row:
+        mask = row.get("attention_mask") or [1] * len(row["input_ids"])
+        real = [token for token, is_real in zip(row["input_ids"], mask, strict=True) if is_real]
+        row["text" if "text" not in row else "decoded"] = tokenizer.decode(real, skip_special_tokens=False)
+    return row
 
 
 def spell_row(row: dict[str, Any], width: int = 110) -> str:

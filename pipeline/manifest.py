@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import google_crc32c
 
+from pipeline.manifest_fields import check_fields
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.files import exists, read_bytes, require_store
+from transforms.files import read_bytes, require_store, stat
 
 FORMAT_VERSION = 1
 
 MANIFEST = "manifest.json"
+
+LARGEST = 1 << 30  # bytes of a manifest: some millions of files
 
 Manifest = dict[str, Any]
 
@@ -64,27 +68,86 @@ def read_manifest(run: str) -> Manifest:
         ConfigError: There is no manifest, so there is no data set.
         JobError: It is damaged.
     """
+    return _read(run)[0]
+
+
+def read_whole(run: str) -> tuple[Manifest, bytes]:
+    """Reads the manifest of a run that anybody may have written: every field is checked too.
+
+    Args:
+        run: The run's folder, or its manifest.json.
+
+    Returns:
+        The manifest, nothing of which is missing or of another type, with no path outside of the run; and the bytes
+        that stand in the file.
+
+    Raises:
+        ConfigError: There is no manifest, so there is no data set.
+        JobError: It is damaged, or none.
+    """
+    manifest, data = _read(run)
+    check_fields(manifest, f"{folder_of(run)}/{MANIFEST}")
+    return manifest, data
+
+
+def _read(run: str) -> tuple[Manifest, bytes]:
     require_store(run, "RUN")
-    path = run if run.endswith(MANIFEST) else f"{run.rstrip('/')}/{MANIFEST}"
-    if not exists(path):
+    path = f"{folder_of(run)}/{MANIFEST}"
+    found = stat(path)
+    if found is None:
         raise ConfigError(
             f"RUN: {run} has no {MANIFEST}, so it is no finished run; see what there is: oblong runs OUTPUT"
         )
+    if not 0 < found.bytes <= LARGEST:  # a pipe has no size, and reading it could last for ever
+        raise JobError(f"{path}: damaged: it has {found.bytes:,} bytes")
     try:
-        manifest = json.loads(read_bytes(path))
+        data = read_bytes(path)
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read: {error}") from None
+    return _parse(data, path), data
+
+
+def _parse(data: bytes, path: str) -> Manifest:
+    """Checks a manifest's checksum and format."""
+    try:
+        manifest = json.loads(data.decode(), parse_constant=_no_number, parse_float=_finite)
         said = manifest.pop("manifest_crc32c")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        crc = f"{google_crc32c.value(canonical(manifest)):08x}"
+    except KeyError:
+        raise JobError(f"{path}: damaged: it has no manifest_crc32c") from None
+    except (AttributeError, TypeError):
+        raise JobError(f"{path}: damaged: it is no JSON object") from None
+    except RecursionError:
+        raise JobError(f"{path}: damaged: its JSON is too deep") from None
+    except ValueError as error:
         raise JobError(f"{path}: damaged: {error}") from None
-    if said != f"{google_crc32c.value(canonical(manifest)):08x}":
+    if said != crc:
         raise JobError(f"{path}: damaged: its checksum is wrong")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise JobError(f"{path}: format_version {manifest.get('format_version')}; this oblong reads {FORMAT_VERSION}")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool | float):
+        raise JobError(f"{path}: format_version {version!r}; this oblong reads {FORMAT_VERSION}")
     return {**manifest, "manifest_crc32c": said}
 
 
+def _no_number(spelled: str) -> float:
+    raise ValueError(f"{spelled} is no number")
+
+
+def _finite(spelled: str) -> float:
+    number = float(spelled)
+    if not math.isfinite(number):
+        raise ValueError(f"{spelled} is too large a number")
+    return number
+
+
 def folder_of(run: str) -> str:
-    """The folder of a run, however it was named."""
-    return (run[: -len(MANIFEST)] if run.endswith(MANIFEST) else run).rstrip("/") or "."
+    """The folder of a run, however it was named.
+
+    >>> folder_of("out/runs/a/manifest.json"), folder_of("out/runs/a/"), folder_of("manifest.json")
+    ('out/runs/a', 'out/runs/a', '.')
+    """
+    head, _, name = run.rpartition("/")
+    return (head if name == MANIFEST else run).rstrip("/") or ("/" if run.startswith("/") else ".")
 
 
 def totals_of(counts: dict[str, int]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """The console for results: stdout, never narrower than a table needs when it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 500, highlight=False)
+    # Names come from files and manifests: square brackets in them are no markup.
+    return Console(width=None if sys.stdout.isatty() else 500, highlight=False, markup=False)
 
 
 def bucket_rows(manifest: Manifest) -> list[dict[str, Any]]:

@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import google_crc32c
-import numpy as np
 
-from pipeline.manifest import check_laws, folder_of, read_manifest
-from pipeline.reading_back import read_batches, schema_of_manifest
+from pipeline.contradictions import Claims, contradictions, read_claims
+from pipeline.manifest import MANIFEST, folder_of, read_whole, seal
+from pipeline.reading_back import UNREADABLE, count_letters, place_of, read_batches, told
+from pipeline.shard_rows import ShardRows
 from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
-from transforms.arrays.pad import COLUMNS
-from transforms.arrays.ragged import Ragged
-from transforms.files import list_folder, open_copy, read_bytes
+from transforms.arrays.facts import plain_tokenizer
+from transforms.files import list_folder, open_binary, open_copy
 from transforms.tokenizer_files import CONFIG, TOKENIZER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from pipeline.manifest import Manifest
 
 CHUNK = 8 << 20
+
+ATTEMPTS = "attempt-"  # how the folders of attempts begin, and their scratch folders
 
 
 class Verdict(NamedTuple):
@@ -37,15 +38,20 @@ class Verdict(NamedTuple):
         files: Files read.
         rows: Rows read, of all formats.
         problems: What differs from the manifest, each naming its file.
+        leftovers: Folders of other attempts in the run's folder, with the number of their files: no part of the data
+            set and no damage to it.
     """
 
     files: int
     rows: int
     problems: list[str]
+    leftovers: dict[str, int] = {}  # noqa: RUF012 - nobody changes it
 
 
 def verify(run: str) -> Verdict:
     """Reads a run again and compares it with its manifest.
+
+    Nothing outside of the run's folder is read, and of each file at most a row group, or some MB, are held.
 
     Args:
         run: The run's folder, or its manifest.json.
@@ -58,158 +64,178 @@ def verify(run: str) -> Verdict:
         StoreError: The file system does not give it.
     """
     try:
-        manifest = read_manifest(run)
+        manifest, data = read_whole(run)
     except (ConfigError, StoreError):
         raise
     except OblongError as error:
-        return Verdict(0, 0, [str(error)])
-    try:
-        return _compare(folder_of(run), manifest)
-    except (KeyError, AttributeError, TypeError) as error:
-        return Verdict(0, 0, [f"manifest.json: it is no manifest of a run: {type(error).__name__} {error}"])
+        return Verdict(0, 0, [printable(str(error))])
+    verdict = _compare(folder_of(run), manifest)
+    if not _is_laid_out(manifest, data):
+        verdict.problems.insert(0, f"{MANIFEST}: says what it should, but white space in it has changed")
+    return verdict._replace(problems=[printable(problem) for problem in verdict.problems])
+
+
+def _is_laid_out(manifest: Manifest, data: bytes) -> bool:
+    """Whether a manifest's bytes are those that were written, or another JSON writer's that laid all of it out anew."""
+    if data == seal({key: value for key, value in manifest.items() if key != "manifest_crc32c"}):
+        return True
+    layouts: list[dict[str, Any]] = [{"separators": (",", ":")}, *({"indent": indent} for indent in (None, 2, 4))]
+    return any(
+        data.removesuffix(b"\n") == json.dumps(manifest, ensure_ascii=plain, **layout).encode()
+        for layout in layouts
+        for plain in (False, True)
+    )
+
+
+def printable(text: str) -> str:
+    r"""Spells a text out so that any terminal and any encoding take it, on one line.
+
+    >>> printable("a\nb\udcff é")
+    'a\\nb\\udcff é'
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _compare(folder: str, manifest: Manifest) -> Verdict:
     # One listing, not a request for each file.
-    sizes = {_below(found.path, folder): found.bytes for found in list_folder(f"{folder}/{manifest['attempt']}")}
-    problems = [*_strangers(sizes, manifest), *_tokenizer(folder, sizes, manifest), *_sums(manifest)]
-    rows = 0
-    for file in (*manifest["files"], *manifest["dead_letters"]):
-        counted, wrong = _file(folder, sizes.get(file["path"]), file, manifest)
+    sizes = {found.path.removeprefix(f"{folder}/"): found.bytes for found in list_folder(folder)}
+    strangers, leftovers = _strangers(sizes, manifest)
+    problems = [*strangers, *_tokenizer(folder, sizes, manifest)]
+    claims = None
+    try:
+        claims = read_claims(manifest)
+        problems += contradictions(manifest, claims)
+    except JobError as error:
+        problems.append(str(error))
+    except UNREADABLE as error:  # numbers that fit no array
+        problems.append(f"{MANIFEST}: no configuration of a job: {told(error)}")
+    rows, letters = 0, Counter[str]()
+    files = {file["path"]: file for file in (*manifest["files"], *manifest["dead_letters"])}
+    for path, file in files.items():
+        counted, wrong = _file(folder, sizes.get(path), file, manifest, claims, letters)
         rows += counted
         problems += wrong
-    return Verdict(len(manifest["files"]) + len(manifest["dead_letters"]), rows, problems)
+    problems += _reasons(letters, manifest, complete=not problems)
+    return Verdict(len(files), rows, list(dict.fromkeys(problems)), leftovers)
 
 
-def _below(path: str, folder: str) -> str:
-    return path.removeprefix(f"{folder}/")
-
-
-def _strangers(sizes: dict[str, int], manifest: Manifest) -> Iterator[str]:
-    """Files in the attempt's folder that the manifest does not name."""
+def _strangers(sizes: dict[str, int], manifest: Manifest) -> tuple[list[str], dict[str, int]]:
+    """Files in the run's folder that the manifest does not name; those of other attempts are counted apart."""
     known = {file["path"] for file in (*manifest["files"], *manifest["dead_letters"])}
-    known |= {path for path, _ in _tokenizer_files(manifest)}
+    known |= {MANIFEST, *(path for path, _ in _tokenizer_files(manifest))}
+    strangers, leftovers = [], Counter[str]()
     for name in sizes:
-        if name not in known:
-            yield f"{name}: in the run's folder, but the manifest does not name it"
+        top, slash, _ = name.partition("/")
+        if slash and top.startswith(ATTEMPTS) and top != manifest["attempt"]:
+            leftovers[printable(top)] += 1
+        elif name not in known:
+            strangers.append(f"{name}: in the run's folder, but the manifest does not name it")
+    return strangers, dict(leftovers)
 
 
 def _tokenizer_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """The tokenizer's files and their checksums."""
     for name, key in ((TOKENIZER, "sha256"), (CONFIG, "config_sha256")):
-        if manifest["tokenizer"].get(key) is not None:
+        if manifest["tokenizer"][key] is not None:
             yield f"{manifest['tokenizer']['path']}/{name}", manifest["tokenizer"][key]
 
 
 def _tokenizer(folder: str, sizes: dict[str, int], manifest: Manifest) -> Iterator[str]:
+    """The tokenizer's files are those that were used, and have as many tokens as is said."""
     for path, expected in _tokenizer_files(manifest):
-        if path not in sizes:
-            yield f"{path}: missing"
-        elif hashlib.sha256(read_bytes(f"{folder}/{path}")).hexdigest() != expected:
+        if not sizes.get(path):  # what has no bytes may be a pipe, and reading it could last for ever
+            yield f"{path}: {'empty' if path in sizes else 'missing'}"
+            continue
+        try:
+            with open_binary(place_of(folder, path)) as stream:
+                data = stream.read()
+        except JobError as error:
+            if isinstance(error, StoreError):
+                raise
+            yield str(error)
+            continue
+        except OSError as error:
+            yield f"{path}: cannot be read: {error}"
+            continue
+        if hashlib.sha256(data).hexdigest() != expected:
             yield f"{path}: its sha256 differs"
+        elif path.endswith(f"/{TOKENIZER}"):
+            yield from (f"{path}: {problem}" for problem in _vocabulary(data, manifest["tokenizer"]["vocab_size"]))
 
 
-def _sums(manifest: Manifest) -> Iterator[str]:
-    """The totals add up, and are the sums of what is said of the files, once for each format."""
+def _vocabulary(tokenizer_json: bytes, expected: int) -> Iterator[str]:
     try:
-        check_laws(manifest["totals"])
-    except JobError as error:
-        yield f"manifest.json: {error}"
-    letters, said = sum(file["rows"] for file in manifest["dead_letters"]), manifest["totals"]["dead_letters"]
-    if letters != sum(said.values()):
-        yield f"manifest.json: totals.dead_letters are {sum(said.values())}, their files have {letters}"
-    formats = manifest["config"]["write"]["formats"]
-    for name in [formats] if isinstance(formats, str) else formats:
-        files = [file for file in manifest["files"] if file["format"] == name]
-        for key, total in (("rows", "rows_written"), ("tokens", "tokens"), ("padding", "padding")):
-            added = sum(file[key] for file in files)
-            if added != manifest["totals"][total]:
-                yield f"manifest.json: totals.{total} is {manifest['totals'][total]}, its {name} files have {added}"
+        size = plain_tokenizer(tokenizer_json).get_vocab_size(with_added_tokens=True)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if size != expected:
+        yield f"has {size} tokens, expected {expected}"
 
 
-def _file(folder: str, found: int | None, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
-    """Compares a file, of which the listing gave the size; returns how many rows it has, and what is wrong."""
+def _file(
+    folder: str,
+    found: int | None,
+    file: dict[str, Any],
+    manifest: Manifest,
+    claims: Claims | None,
+    letters: Counter[str],
+) -> tuple[int, list[str]]:
+    """Compares a file, of which the listing gave the size; returns how many rows it has, and what is wrong.
+
+    Reasons of dead letters are added to `letters`.
+    """
     name = file["path"]
     if found is None:
         return 0, [f"{name}: missing"]
     if found != file["bytes"]:
         return 0, [f"{name}: has {found} bytes, expected {file['bytes']}"]
-    with open_copy(f"{folder}/{name}") as stream:
-        crc = 0
-        while chunk := stream.read(CHUNK):
-            crc = google_crc32c.extend(crc, chunk)
-        if f"{crc:08x}" != file["crc32c"]:
-            return 0, [f"{name}: its crc32c is {crc:08x}, not {file['crc32c']}"]
-        stream.seek(0)
-        rows, wrong = _contents(stream, folder, file, manifest)
+    try:
+        with open_copy(place_of(folder, name)) as stream:
+            crc = 0
+            while chunk := stream.read(CHUNK):
+                crc = google_crc32c.extend(crc, chunk)
+            if f"{crc:08x}" != file["crc32c"]:
+                return 0, [f"{name}: its crc32c is {crc:08x}, not {file['crc32c']}"]
+            stream.seek(0)
+            rows, wrong = _contents(stream, folder, file, manifest, claims, letters)
+    except StoreError:
+        raise
+    except JobError as error:
+        return 0, [str(error)]
+    except UNREADABLE as error:
+        return 0, [f"{name}: cannot be read: {told(error)}"]
     return rows, [f"{name}: {problem}" for problem in wrong]
 
 
-def _contents(stream: BinaryIO, folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
+def _contents(
+    stream: BinaryIO,
+    folder: str,
+    file: dict[str, Any],
+    manifest: Manifest,
+    claims: Claims | None,
+    letters: Counter[str],
+) -> tuple[int, list[str]]:
     """Compares a file's rows; returns how many there are, and what is wrong."""
-    try:
-        if "format" not in file:
-            rows = sum(1 for line in stream.read().splitlines() if json.loads(line))
-            return rows, [] if rows == file["rows"] else [f"has {rows} rows, expected {file['rows']}"]
-        return _shard(stream, folder, file, manifest)
-    except (OblongError, ValueError, KeyError, AttributeError, TypeError) as error:
-        return 0, [str(error)]
-
-
-def _shard(stream: BinaryIO, folder: str, file: dict[str, Any], manifest: Manifest) -> tuple[int, list[str]]:
-    """Compares a shard's columns, widths and masks."""
-    widths, tokens, wrong = [], [], []
+    if "format" not in file:
+        counts = count_letters(stream, file["path"])
+        letters.update(counts)
+        rows = sum(counts.values())
+        return rows, [] if rows == file["rows"] else [f"has {rows} rows, expected {file['rows']}"]
+    if claims is None or file["bucket"] not in map(claims.layout.label, range(len(claims.layout.rows))):
+        return 0, []  # which was said already
+    shard = ShardRows(file, claims)
     for batch in read_batches(folder, file, manifest, stream):
-        if not batch.schema.equals(schema_of_manifest(manifest)):
-            return batch.num_rows, [f"has the columns {batch.schema.names} of other names or types than the manifest"]
-        cells = {name: Ragged.from_arrow(batch.column(name)) for name in batch.schema.names if name in COLUMNS}
-        first = next(iter(cells.values()), None)
-        wrong += [
-            f"{name} is not as wide as the other columns"
-            for name, column in cells.items()
-            if first is not None and not np.array_equal(column.lengths, first.lengths)
-        ]
-        widths.append(first.lengths if first is not None else np.zeros(batch.num_rows, np.int64))
-        if "attention_mask" in cells:
-            wrong += _mask_problems(cells["attention_mask"], manifest["config"]["pad"]["side"])
-            mask = cells["attention_mask"]
-            tokens.append(np.add.reduceat(np.append(mask.values, 0), mask.offsets[:-1]) * (mask.lengths > 0))
-    all_widths = np.concatenate(widths) if widths else np.zeros(0, np.int64)
-    wrong += _width_problems(all_widths, file, manifest)
-    if tokens and int(np.concatenate(tokens).sum()) != file["tokens"]:
-        wrong.append(f"its masks count {int(np.concatenate(tokens).sum())} tokens, expected {file['tokens']}")
-    return len(all_widths), list(dict.fromkeys(wrong))
+        if not shard.add(batch):
+            return shard.rows, list(shard.problems)
+    shard.close()
+    return shard.rows, list(shard.problems)
 
 
-def _mask_problems(mask: Ragged, side: str) -> Iterator[str]:
-    """A mask is a run of ones and, on the padded side, a run of zeros."""
-    if not np.isin(mask.values[mask.offsets[0] : mask.offsets[-1]], (0, 1)).all():
-        yield "attention_mask holds other values than 0 and 1"
-        return
-    steps = np.diff(mask.values.astype(np.int8))
-    inside = np.ones(len(steps), bool)  # steps between two cells of one row
-    edges = mask.offsets[1:-1]
-    inside[edges[(edges > 0) & (edges <= len(steps))] - 1] = False
-    if len(steps) and (steps[inside] == (1 if side == "right" else -1)).any():
-        yield f"attention_mask does not end in padding on the {side}"
-
-
-def _width_problems(widths: NDArray[np.int64], file: dict[str, Any], manifest: Manifest) -> Iterator[str]:
-    """Rows of a batch are equally wide, and the cells add up."""
-    if len(widths) != file["rows"]:
-        yield f"has {len(widths)} rows, expected {file['rows']}"
-        return
-    if file["batches"] != -(-len(widths) // file["rows_per_batch"]):
-        yield f"has {-(-len(widths) // file['rows_per_batch'])} batches, expected {file['batches']}"
-    if not any(name in COLUMNS for name in (column["name"] for column in manifest["schema"])):
-        return
-    if int(widths.sum()) != file["tokens"] + file["padding"]:
-        yield f"has {int(widths.sum())} cells, expected {file['tokens'] + file['padding']}"
-    if file["width"] is not None and not (widths == file["width"]).all():
-        yield f"has rows that are not {file['width']} wide"
-    pad = manifest["config"]["pad"]["to"]
-    starts = np.arange(0, len(widths), file["rows_per_batch"])
-    if pad in ("longest", "bucket") and len(widths):
-        narrow, wide = np.minimum.reduceat(widths, starts), np.maximum.reduceat(widths, starts)
-        if (narrow != wide).any():
-            yield f"batch {int(np.flatnonzero(narrow != wide)[0])} is no rectangle"
+def _reasons(letters: Counter[str], manifest: Manifest, *, complete: bool) -> Iterator[str]:
+    """Dead letters are as many of each reason as the totals say; not judged where a file could not be read."""
+    said = manifest["totals"]["dead_letters"]
+    for reason in sorted({*letters, *said}) if complete else ():
+        if letters[reason] != said.get(reason, 0):
+            what = f"totals.dead_letters.{reason} is {said.get(reason, 0)}"
+            yield f"{MANIFEST}: {what}, the files have {letters[reason]}"

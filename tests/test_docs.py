@@ -56,21 +56,32 @@ SAID = {
     "README.md": [
         "already done: demo/out/runs/first",
         "[CLS]",
-        "ok: 6 files",
+        "ok: no damage (forgery is not looked for): 6 files",
         "0 folders, 0 bytes",
         "'rows_read': 600",
     ],
     "engines.md": ["pieces - gigatoken does not take it: its model is WordPiece", " tokens compared"],
     "growing.md": ["nothing new: growing/runs/2026-11-25", "2 generations of growing", "['2026-11-23', '2026-11-24']"],
     "library.md": ["null_text", "'bucket': 64", "'attention_mask': [1, 1, 1, 0, 0]", "{'rows_read': ", "\n600\n"],
-    "own-format.md": ["done: paragraphs/runs/", "ok: 3 files, 600 rows", "done: demo/out/runs/slow"],
+    "own-format.md": [
+        "done: paragraphs/runs/",
+        "ok: no damage (forgery is not looked for): 3 files, 600 rows",
+        "done: demo/out/runs/slow",
+    ],
     "reading.md": [
         "too many dead letters: 2 of 3 rows",
         '"reason": "bad_json"',
         '"position": 17',
         "done: lenient/runs/",
     ],
-    "reruns.md": ["already done", "-2\n", "nightly is committed already", "ok: 6 files", "1 difference", "removed"],
+    "reruns.md": [
+        "already done",
+        "-2\n",
+        "nightly is committed already",
+        "ok: no damage (forgery is not looked for): 6 files",
+        "1 difference",
+        "removed",
+    ],
     "truncation-and-padding.md": ["done: windows/runs/w", "further windows"],
 }
 

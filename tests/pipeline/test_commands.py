@@ -100,7 +100,7 @@ def test_output_without_runs_is_a_table_of_names_alone(tmp_path):
     said = oblong("runs", tmp_path)
     assert (said.code, said.out.split(), said.err) == (
         DONE,
-        ["run_id", "status", "created", "rows", "tokens", "bytes"],
+        ["run_id", "status", "created", "generation", "rows", "tokens", "bytes"],
         "",
     )
     assert oblong("runs", tmp_path, "--json").json == {"runs": []}

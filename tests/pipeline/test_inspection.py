@@ -84,3 +84,35 @@ def test_kept_column_called_text_is_left_as_it_is(committed, rows):
     found = first_rows(str(run.folder), run.manifest, 200)
     assert sorted(row["text"] for row in found) == sorted(row["text"] for row in rows)
     assert all(row["decoded"].startswith("[CLS]") for row in found)
+
+
+@pytest.mark.parametrize("settings", [{"write.formats": "tfrecord", "write.compression": "gzip"}, {}])
+def test_byte_that_changed_anywhere_ends_in_one_line_or_in_rows(committed, tmp_path, settings):
+    run = committed(settings).copy(tmp_path / "run")
+    path = run.folder / run.manifest["files"][0]["path"]
+    data = path.read_bytes()
+    codes = set()
+    for at in range(0, len(data), max(1, len(data) // 60)):
+        damaged = bytearray(data)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        said = oblong("inspect", run.folder, "--rows=1000")
+        assert said.code in (0, 1)
+        assert said.err.count("\n") == said.code
+        codes.add(said.code)
+    assert 1 in codes
+
+
+def test_tokenizer_that_is_not_the_one_used_is_not_loaded(pairs, tmp_path):
+    run = pairs.copy(tmp_path / "run")
+    path = run.attempt / "tokenizer" / "tokenizer.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(JobError, match=r"tokenizer/tokenizer.json: damaged: its sha256 differs"):
+        inspect(str(run.folder), 1)
+
+
+def test_brackets_in_names_are_no_markup(committed):
+    run = committed({"split": {"[bold": 0.5, "x]": 0.5}, "run.id": "brackets"})
+    said = oblong("inspect", run.folder, "--rows=1")
+    assert (said.code, said.err) == (0, "")
+    assert "[bold" in said.out

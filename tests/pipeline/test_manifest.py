@@ -1,15 +1,19 @@
+import copy
 import json
 import re
+import shutil
 from pathlib import Path
 
 import google_crc32c
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.manifest import canonical, check_laws, read_manifest, seal, totals_of
 from tests.pipeline.conftest import COLUMNS
-from tests.runs import KEEP, contents, reseal
+from tests.runs import KEEP, contents, oblong, reseal
 from transforms.arrays.errors import ConfigError, JobError
 
 SHARD = re.compile(
@@ -299,3 +303,115 @@ def test_path_may_be_a_pathlib_path_spelled_out(pairs, monkeypatch):
     monkeypatch.chdir(pairs.folder)
     assert read_manifest(".") == read_manifest("manifest.json") == pairs.manifest
     assert Path("manifest.json").exists()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def ends_in_one_line(run):
+    """What reading, verifying and inspecting must do with any manifest: work, or say one line."""
+    verified = oblong("verify", run, "--json")
+    assert verified.code in (0, 3), verified.err
+    assert verified.err == ""
+    assert all(problem and "\n" not in problem for problem in verified.json["problems"])
+    for command in (["inspect", run, "--rows=2"], ["runs", run.parent.parent]):
+        said = oblong(*command)
+        assert said.code in (0, 1)
+        assert said.err.count("\n") == said.code
+        assert not re.search(r"Traceback|: \w+Error\W*$", said.err)
+    return verified
+
+
+def write_sealed(folder, manifest):
+    """Writes any JSON as a manifest under a checksum that fits, where it can have one."""
+    try:
+        data = seal({k: v for k, v in manifest.items() if k != "manifest_crc32c"})
+    except (AttributeError, ValueError):
+        data = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(windows, tmp_path_factory):
+    return windows.copy(tmp_path_factory.mktemp("fuzzed") / "runs" / "r")
+
+
+@settings(max_examples=40, deadline=None)
+@given(JSON | st.binary(max_size=40))
+def test_anything_in_the_place_of_a_manifest_ends_in_one_line(fuzzed, value):
+    if isinstance(value, bytes):
+        (fuzzed.folder / "manifest.json").write_bytes(value)
+    else:
+        write_sealed(fuzzed.folder, value)
+    assert ends_in_one_line(fuzzed.folder).code == 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_manifest_with_anything_in_any_place_ends_in_one_line(fuzzed, data):
+    manifest = copy.deepcopy(fuzzed.manifest)
+    for _ in range(data.draw(st.integers(1, 2))):
+        node, keys = manifest, [data.draw(st.sampled_from(sorted(manifest)))]
+        while isinstance(node[keys[-1]], dict | list) and node[keys[-1]] and data.draw(st.booleans()):
+            node = node[keys[-1]]
+            keys.append(data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node)))))
+        old = node[keys[-1]]
+        near = st.integers() if isinstance(old, int) else st.just([*old, *old]) if isinstance(old, list) else JSON
+        node[keys[-1]] = data.draw(st.one_of(JSON, near))
+    write_sealed(fuzzed.folder, manifest)
+    ends_in_one_line(fuzzed.folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"a":' * 200_000,
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 5000 + "}",
+        '{"a": "\\ud800", "manifest_crc32c": "00000000"}',
+        "\ufeff{}",
+    ],
+)
+def test_hostile_manifest_is_damaged(fuzzed, text):
+    (fuzzed.folder / "manifest.json").write_text(text)
+    assert ends_in_one_line(fuzzed.folder).code == 3
+    with pytest.raises(JobError, match=r"manifest.json: damaged: "):
+        read_manifest(str(fuzzed.folder))
+
+
+def test_white_space_that_changed_is_found_and_the_manifest_still_read(fuzzed):
+    write_sealed(fuzzed.folder, fuzzed.manifest)
+    data = (fuzzed.folder / "manifest.json").read_bytes()
+    (fuzzed.folder / "manifest.json").write_bytes(data.replace(b"\n ", b"\t ", 1))
+    assert read_manifest(str(fuzzed.folder)) == fuzzed.manifest
+    said = "manifest.json: says what it should, but white space in it has changed"
+    assert ends_in_one_line(fuzzed.folder).json["problems"] == [said]
+    (fuzzed.folder / "manifest.json").write_text(json.dumps(fuzzed.manifest, indent=2))
+    assert ends_in_one_line(fuzzed.folder).code == 0  # laid out anew by somebody's tool, as a whole
+
+
+def test_folder_in_the_place_of_a_manifest_is_no_traceback(tmp_path):
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(JobError, match=rf"^{tmp_path}/manifest.json: (cannot be read|damaged)"):
+        read_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize("version", [2, 0, None, "1", True, 1.0, [1]])
+def test_version_that_is_not_known_is_named(fuzzed, version):
+    write_sealed(fuzzed.folder, {**fuzzed.manifest, "format_version": version})
+    (problem,) = ends_in_one_line(fuzzed.folder).json["problems"]
+    assert problem.endswith(f"manifest.json: format_version {version!r}; this oblong reads 1")
+
+
+def test_file_whose_name_only_ends_like_a_manifest_is_none(pairs, tmp_path):
+    run = pairs.copy(tmp_path / "run")
+    shutil.copy(run.folder / "manifest.json", run.folder / "old-manifest.json")
+    with pytest.raises(ConfigError, match=r"old-manifest\.json has no manifest\.json"):
+        read_manifest(str(run.folder / "old-manifest.json"))

@@ -1,5 +1,7 @@
 """Shards read by our own reader and by others': the rows are the same in both formats, nulls included."""
 
+import io
+import json
 import os
 
 import numpy as np
@@ -7,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.reading_back import read_batches, schema_of_manifest
+from pipeline import reading_back
+from pipeline.reading_back import count_letters, place_of, read_batches, schema_of_manifest
 from tests.pipeline.conftest import COLUMNS
 from tests.runs import KEEP
 from transforms.arrays.errors import JobError
@@ -157,3 +160,80 @@ def test_damaged_file_is_named(windows, tmp_path, format_name):
     path.unlink()
     with pytest.raises(JobError, match=file["path"]):
         list(read_batches(str(run.folder), file, run.manifest))
+
+
+def letter(**changes):
+    """A line of a file of dead letters; None takes a key out."""
+    fields = {"reason": "bad_json", "message": "é", "file": "a", "position": 3, "raw": "x"} | changes
+    return json.dumps({key: value for key, value in fields.items() if value is not None}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("chunk", [1, 50, 4 << 20])
+def test_dead_letters_are_counted_by_reason_wherever_a_stretch_ends(monkeypatch, chunk):
+    monkeypatch.setattr(reading_back, "CHUNK", chunk)
+    more = [letter(), letter(raw=None, raw_base64="/w=="), letter(reason="unfit", raw_truncated=True)]
+    assert count_letters(io.BytesIO(b"".join(more)), "d") == {"bad_json": 2, "unfit": 1}
+    assert count_letters(io.BytesIO(b""), "d") == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        letter(reason=None),
+        letter(raw=None),
+        letter(raw_base64=""),
+        letter(position="3"),
+        letter(more=1),
+        b"null\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_line_that_is_no_dead_letter_is_refused(line):
+    with pytest.raises(JobError, match=r"^d: holds a line that is no dead letter: "):
+        count_letters(io.BytesIO(letter() + line), "d")
+
+
+def test_file_of_dead_letters_that_ends_in_a_line_is_refused(monkeypatch):
+    with pytest.raises(JobError, match=r"^d: its last line does not end$"):
+        count_letters(io.BytesIO(letter()[:-1]), "d")
+    monkeypatch.setattr(reading_back, "LONGEST_LETTER", 100)
+    with pytest.raises(JobError, match=r"^d: holds a line of more than 100 bytes$"):
+        count_letters(io.BytesIO(letter(raw="x" * 200)[:-1]), "d")
+
+
+def test_link_that_stays_in_the_run_is_followed_and_no_other(tmp_path):
+    (tmp_path / "run" / "a").mkdir(parents=True)
+    (tmp_path / "run" / "a" / "file").write_text("x")
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "run" / "inside").symlink_to(tmp_path / "run" / "a" / "file")
+    (tmp_path / "run" / "outside").symlink_to(tmp_path / "secret")
+    (tmp_path / "moved").symlink_to(tmp_path / "run")
+    for folder in (tmp_path / "run", tmp_path / "moved"):
+        assert place_of(str(folder), "inside") == f"{folder}/inside"
+        assert place_of(str(folder), "a/file") == f"{folder}/a/file"
+        with pytest.raises(JobError, match=r"^outside: is a link that leads out of the run; it was not read$"):
+            place_of(str(folder), "outside")
+
+
+def test_format_that_is_not_known_is_named(pairs):
+    with pytest.raises(JobError, match="x: cannot be read: no format 'csv' is known here"):
+        list(read_batches(str(pairs.folder), {"path": "x", "format": "csv"}, pairs.manifest))
+
+
+@pytest.mark.parametrize("format_name", ["parquet", "tfrecord"])
+def test_byte_that_changed_anywhere_is_an_error_with_the_name_or_a_row(windows, tmp_path, format_name):
+    """Without the checksum of the whole file, which verify compares first, nothing but these two may happen."""
+    run = windows.copy(tmp_path / "run")
+    file = run.files(format_name)[0]
+    path = run.folder / file["path"]
+    data = path.read_bytes()
+    refused = 0
+    for at in range(0, len(data), max(1, len(data) // 150)):
+        damaged = bytearray(data)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            assert sum(batch.num_rows for batch in read_batches(str(run.folder), file, run.manifest)) > 0
+        except JobError as error:
+            refused += file["path"] in str(error)
+    assert refused > 20

@@ -58,7 +58,11 @@ def test_untouched_run_is_ok(run):
     assert verdict.files == len(files)
     assert verdict.rows == sum(file["rows"] for file in files)
     said = oblong("verify", run.folder / "manifest.json")
-    assert said == (0, f"ok: {len(files)} files, {verdict.rows:,} rows read again\n", "")
+    assert said == (
+        0,
+        f"ok: no damage (forgery is not looked for): {len(files)} files, {verdict.rows:,} rows read again\n",
+        "",
+    )
 
 
 def test_run_that_was_moved_is_ok(pairs, tmp_path, monkeypatch):
@@ -106,9 +110,9 @@ def test_file_that_no_list_names_is_refused(damaged):
     assert problems_of(damaged) == [f"{path}: in the run's folder, but the manifest does not name it"]
 
 
-def test_file_beside_the_attempt_is_none_of_the_run(damaged):
+def test_file_beside_the_attempt_is_refused_too(damaged):
     (damaged.folder / "notes.txt").write_text("mine")
-    assert verify(str(damaged.folder)).problems == []
+    assert problems_of(damaged) == ["notes.txt: in the run's folder, but the manifest does not name it"]
 
 
 def test_two_files_that_were_swapped_are_both_named(damaged):
@@ -222,6 +226,59 @@ def test_dead_letters_are_counted(damaged):
     reseal(damaged.folder, lambda manifest: manifest["dead_letters"][0].update(rows=2))
     path = damaged.manifest["dead_letters"][0]["path"]
     assert f"{path}: has 1 rows, expected 2" in problems_of(damaged)
+
+
+def letters(run, lines):
+    """Puts other lines in the place of the dead letters and says so in the manifest."""
+    file = run.manifest["dead_letters"][0]
+    data = b"".join(line + b"\n" for line in lines)
+    (run.folder / file["path"]).write_bytes(data)
+    new = {"rows": len(lines), "bytes": len(data), "crc32c": f"{google_crc32c.value(data):08x}"}
+    reseal(run.folder, lambda m: m["dead_letters"][0].update(new))
+    return file["path"]
+
+
+def test_dead_letters_are_compared_by_reason(damaged):
+    line = (damaged.folder / damaged.manifest["dead_letters"][0]["path"]).read_bytes().strip()
+    letters(damaged, [line.replace(b'"bad_json"', b'"bad_row"')])
+    found = problems_of(damaged)
+    assert "manifest.json: totals.dead_letters.bad_json is 1, the files have 0" in found
+    assert "manifest.json: totals.dead_letters.bad_row is 0, the files have 1" in found
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"x", b'{"reason": "bad_json"}', b"\xff"])
+def test_line_that_is_no_dead_letter_is_found(damaged, line):
+    path = letters(damaged, [line])
+    assert any(p.startswith(f"{path}: holds a line that is no dead letter") for p in problems_of(damaged))
+
+
+def test_file_in_the_folder_of_another_bucket_is_found_by_its_rows(damaged):
+    """The name, both labels and the order in the manifest are changed so that they agree: the rows do not."""
+    for name in ("parquet", "tfrecord"):
+        file = next(f for f in damaged.files(name) if f["bucket"] == 32 and f["split"] == "train")
+        path = damaged.folder / file["path"]
+        other = path.parent.parent / "bucket-00016" / path.name
+        path.replace(other)
+        moved = other.relative_to(damaged.folder).as_posix()
+
+        def relabel(manifest, old=file["path"], new=moved):
+            manifest["files"] = [f for f in manifest["files"] if f["path"] != new]
+            next(f for f in manifest["files"] if f["path"] == old).update(path=new, bucket=16)
+            manifest["files"].sort(key=lambda f: f["path"])
+
+        reseal(damaged.folder, relabel)
+    found = [p for p in problems_of(damaged) if p.endswith(" tokens, which is not of the bucket 16")]
+    assert {p.split(": ")[0].rpartition(".")[2] for p in found} == {"parquet", "tfrecord"}
+
+
+def test_tokenizer_of_another_size_is_found(damaged):
+    reseal(damaged.folder, lambda manifest: manifest["tokenizer"].update(vocab_size=105))
+    path = f"{damaged.manifest['tokenizer']['path']}/tokenizer.json"
+    assert f"{path}: has 104 tokens, expected 105" in problems_of(damaged)
+
+
+def test_promise_is_in_the_help():
+    assert "It finds damage, not forgery" in oblong("verify", "--help").out
 
 
 def test_something_without_a_manifest_is_a_usage_error(pairs, tmp_path):

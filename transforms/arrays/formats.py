@@ -6,7 +6,6 @@ A new format is one class and one line in `FORMATS`.
 from __future__ import annotations
 
 import gzip
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
@@ -14,9 +13,9 @@ import pyarrow.parquet as pq
 
 from transforms.arrays.errors import ConfigError, at_most_one_of_each, one_of
 from transforms.arrays.example import encode_examples, frame_records
+from transforms.arrays.example_columns import decode_examples, read_frames
 from transforms.arrays.pad import COLUMNS
 from transforms.arrays.readers.rows import KEPT_TYPES
-from transforms.arrays.records import decode_example, read_records
 from transforms.arrays.shape import OUTPUT_COLUMNS
 from transforms.arrays.spec import Spec, at_least
 
@@ -188,25 +187,10 @@ class TFRecordFormat:
 
     @staticmethod
     def read(stream: BinaryIO, path: str, schema: Any) -> Iterator[Any]:
-        """Reads a file back, record by record."""
+        """Reads a file back, some MB at a time."""
         source = cast("BinaryIO", gzip.GzipFile(fileobj=stream)) if path.endswith(".gz") else stream
-        records = read_records(source, path)
-        while rows := [_row(decode_example(record), schema) for record in islice(records, BATCH_ROWS)]:
-            yield pa.RecordBatch.from_pylist(rows, schema)
-
-
-def _row(features: dict[str, Any], schema: Any) -> dict[str, Any]:
-    """Types an example's features; a feature that is left out is null."""
-    row: dict[str, Any] = {}
-    for field in schema:
-        values = features.get(field.name)
-        if values is None or pa.types.is_list(field.type):
-            row[field.name] = values
-        elif pa.types.is_string(field.type):
-            row[field.name] = values[0].decode()
-        else:
-            row[field.name] = bool(values[0]) if pa.types.is_boolean(field.type) else values[0]
-    return row
+        for frames in read_frames(source, path):
+            yield decode_examples(frames, schema, path)
 
 
 FORMATS: dict[str, Any] = {"parquet": ParquetFormat, "tfrecord": TFRecordFormat}
