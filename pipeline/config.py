@@ -50,6 +50,7 @@ class Running(Spec, frozen=True):
         spill_dir: For the shuffle through files.
         max_dead_letters: Fraction of the rows read above which the job fails.
         incremental: Whether only new inputs are read.
+        isolate: Whether texts are encoded in processes of their own, which a text may kill.
     """
 
     id: str | None = None
@@ -58,6 +59,7 @@ class Running(Spec, frozen=True):
     spill_dir: str | None = None
     max_dead_letters: float = 0.01
     incremental: bool = False
+    isolate: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what cannot be a run's name, a share or a shuffle."""

@@ -147,7 +147,7 @@ def _fingerprint(config: Config, corpus: Corpus, facts: TokenizerFacts, files: T
     for key in ("files", "root"):
         del sections["read"][key]
     del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
-    for key in ("id", "spill_dir"):
+    for key in ("id", "spill_dir", "isolate"):
         del sections["run"][key]
     if config.run.shuffles:  # else the units of work are the shards
         del sections["read"]["split_bytes"], sections["run"]["shuffle"]

@@ -11,6 +11,7 @@ from pipeline.attempt import spill_folder
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
 from pipeline.execution import execute
+from pipeline.fallen import last_words
 from pipeline.job import Job, next_free, prepare
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.options import Checked, check_options
@@ -98,7 +99,7 @@ def run_job(
     if checked.runner.in_cloud:
         check_places(job)
         _name_job(checked, job)
-    for note in job.notes:
+    for note in filter(None, (*job.notes, last_words(job))):
         (say or LOGGER.warning)(note)
     LOGGER.info("engine %s: %s", job.engine, job.engine_reason)
     workers = put_to_work(checked, job)

@@ -42,6 +42,7 @@ DEFAULTS = {
         "spill_dir": None,
         "max_dead_letters": 0.01,
         "incremental": False,
+        "isolate": False,
     },
     "beam": {},
 }
