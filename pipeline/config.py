@@ -55,6 +55,7 @@ class Running(Spec, frozen=True):
         incremental: Whether only inputs are read that no committed run of the same output has seen.
         on_changed: What becomes of a file that one has seen with another content: a name of `ON_CHANGED`.
         min_age: How long a file must have been left alone to be read, when incremental: e.g. 10m.
+        isolate: Whether texts are encoded in processes of their own, which a text may kill.
     """
 
     id: str | None = None
@@ -65,6 +66,7 @@ class Running(Spec, frozen=True):
     incremental: bool = False
     on_changed: str = "error"
     min_age: str = "0s"
+    isolate: bool = False
 
     def __post_init__(self) -> None:
         """Refuses what cannot be a run's name, a share or a shuffle."""

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import TestOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.dataflow import is_submitted, where_it_runs, without_trailer
+from pipeline.fallen import Fallen, lay_breadcrumbs, watch_workers
 from pipeline.graph import build_job
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden
@@ -72,10 +73,24 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
     leave = False
     with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
         progress = Progress(folder) if checked.shared_disk else None
+        notes = lay_breadcrumbs(job, folder) if checked.shared_disk else None
+        fallen = Fallen()
         try:
             pipeline = _make_pipeline(checked)
-            build_job(pipeline, job, progress, shared_disk=checked.shared_disk, workers=known, dry=dry)
-            with quiet_workers(folder, hide=hide) as shown, show_progress(progress, job.corpus.bytes, shown):
+            build_job(
+                pipeline,
+                job,
+                progress,
+                breadcrumbs=notes,
+                shared_disk=checked.shared_disk,
+                workers=known,
+                dry=dry,
+            )
+            with (
+                watch_workers() as fallen,
+                quiet_workers(folder, hide=hide) as shown,
+                show_progress(progress, job.corpus.bytes, shown),
+            ):
                 result = pipeline.run()
                 if dry:
                     return Ending("dry run", "the job can be submitted; nothing was, and nothing is written")
@@ -86,6 +101,8 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
                 leave = False
         except Exception as error:
             explained = explain(error)
+            if explained is error:
+                explained = fallen.explain(notes, isolate=job.config.run.isolate) or error
             if explained is error and workers is None:
                 explained = _failure(checked.name, error)
             elif explained is error:

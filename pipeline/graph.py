@@ -22,6 +22,7 @@ from transforms.write_in_order import WriteInOrder
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from transforms.breadcrumbs import Breadcrumbs
     from transforms.progress import Progress
 
 
@@ -49,6 +50,7 @@ def build_job(
     job: Job,
     progress: Progress | None = None,
     *,
+    breadcrumbs: Breadcrumbs | None = None,
     shared_disk: bool = False,
     workers: int | None = None,
     dry: bool = False,
@@ -59,6 +61,7 @@ def build_job(
         pipeline: The pipeline.
         job: The job; its attempt is begun here.
         progress: Where workers note how far they are.
+        breadcrumbs: Where they note what they are at.
         shared_disk: Whether all workers see the launcher's disk, for run.shuffle: auto.
         workers: How many there are, so that each gets several units of work; None where nobody knows.
         dry: Whether to leave out what the launcher writes for workers, because the job will not run.
@@ -72,8 +75,8 @@ def build_job(
     texts, limit, folder = config.read.texts, config.run.max_dead_letters, job.attempt_folder
     unneeded = [text for text in texts if text not in job.corpus.kept]
 
-    reading = ReadCorpus(config.read, job.corpus, progress, attempt.units)
-    tokenizing = Tokenize(config.tokenize, texts)
+    reading = ReadCorpus(config.read, job.corpus, progress, attempt.units, breadcrumbs)
+    tokenizing = Tokenize(config.tokenize, texts, isolate=config.run.isolate, breadcrumbs=breadcrumbs)
     truncating = Truncate(shape, unneeded)
 
     if config.run.shuffles:

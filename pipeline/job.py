@@ -192,7 +192,7 @@ def _sections(config: Config) -> dict[str, Any]:
     for key in ("files", "root"):
         del sections["read"][key]
     del sections["write"]["path"], sections["tokenize"]["tokenizer"], sections["beam"]
-    for key in ("id", "spill_dir", "on_changed", "min_age"):
+    for key in ("id", "spill_dir", "on_changed", "min_age", "isolate"):
         del sections["run"][key]
     if config.run.shuffles:  # else the units of work are the shards
         del sections["read"]["split_bytes"], sections["run"]["shuffle"]

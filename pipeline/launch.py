@@ -12,6 +12,7 @@ from pipeline.commands import count
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
 from pipeline.execution import execute
+from pipeline.fallen import last_words
 from pipeline.increments import Increment, check_increment
 from pipeline.job import Job, next_free, prepare
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
@@ -105,7 +106,7 @@ def run_job(
     if checked.runner.in_cloud:
         check_places(job)
         _name_job(checked, job)
-    for note in job.notes:
+    for note in filter(None, (*job.notes, last_words(job))):
         (say or LOGGER.warning)(note)
     LOGGER.info("engine %s: %s", job.engine, job.engine_reason)
     workers = put_to_work(checked, job)

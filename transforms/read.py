@@ -19,6 +19,7 @@ from transforms.units import Place, Unit, UnitList, load_unit, units_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from transforms.breadcrumbs import Breadcrumbs
     from transforms.progress import Progress
 
 SECONDS = 0.2  # between two notes of progress
@@ -38,6 +39,7 @@ class ReadCorpus(Step):
         progress: Where to note what has been read; None for nowhere.
         listed: The units of work, in a file that workers can read; None to divide the inputs now, and to send the
             units within the pipeline.
+        breadcrumbs: Where to note which unit is being read; None for nowhere.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class ReadCorpus(Step):
         corpus: Corpus | None = None,
         progress: Progress | None = None,
         listed: UnitList | None = None,
+        breadcrumbs: Breadcrumbs | None = None,
     ) -> None:
         super().__init__()
         self._reading = reading
         self._corpus = corpus if corpus is not None else find_corpus(reading)
         self._progress = progress
         self._listed = listed
+        self._breadcrumbs = breadcrumbs
 
     def units(self) -> list[Unit] | list[Place]:
         """Divides the inputs.
@@ -64,7 +68,7 @@ class ReadCorpus(Step):
     def dofn(self) -> beam.DoFn:
         """Reads each unit."""
         path = None if self._listed is None else self._listed.path
-        return _Read(columns_of(self._reading, self._corpus.kept), self._progress, path)
+        return _Read(columns_of(self._reading, self._corpus.kept), self._progress, path, self._breadcrumbs)
 
     def expand(self, pipeline: Any) -> Any:
         """Divides the inputs, spreads the units over the workers, and reads each."""
@@ -73,15 +77,20 @@ class ReadCorpus(Step):
 
 
 class _Read(beam.DoFn):
-    def __init__(self, columns: Columns, progress: Progress | None, listed: str | None) -> None:
+    def __init__(
+        self, columns: Columns, progress: Progress | None, listed: str | None, breadcrumbs: Breadcrumbs | None
+    ) -> None:
         self._columns = columns
         self._progress = progress
         self._listed = listed
+        self._breadcrumbs = breadcrumbs
 
     def process(self, element: Unit | Place) -> Iterator[Any]:
         """Reads one unit; a batch may hold rows of several of its files."""
         unit = element if self._listed is None else load_unit(self._listed, cast("Place", element))
         split, known = cast("Unit", unit)
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.at_unit(split.sources)
         meter = _Meter(self._progress, split.bytes)
         waiting: list[Any] = []
         read = dropped = waiting_rows = waiting_bytes = 0
@@ -102,6 +111,8 @@ class _Read(beam.DoFn):
         yield from _stack(waiting)
         yield from counts(rows_read=read, dropped__empty=dropped)
         meter.finish()
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.past_unit()
 
 
 class _Meter:

@@ -14,12 +14,15 @@ from transforms.arrays.engines import Engine, Tokenization, choose_engine, encod
 from transforms.arrays.errors import JobError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.arrays.guard import Guard
+from transforms.arrays.isolate import IsolatedEngine
 from transforms.engine_pool import ENGINE_POOL
 from transforms.step import Step, counts, dead
 from transforms.tokenizer_files import read_tokenizer_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from transforms.breadcrumbs import Breadcrumbs
 
 
 class Tokenize(Step):
@@ -31,23 +34,43 @@ class Tokenize(Step):
     Args:
         tokenization: The section `tokenize`; workers read the tokenizer from its path.
         texts: The text columns: one, or two for pairs.
+        isolate: Whether to encode in a process beside each worker's, so that a text that kills it is a dead letter.
+        breadcrumbs: Where to note which batch is being encoded; None for nowhere.
     """
 
-    def __init__(self, tokenization: Tokenization, texts: Sequence[str] = ("text",)) -> None:
+    def __init__(
+        self,
+        tokenization: Tokenization,
+        texts: Sequence[str] = ("text",),
+        *,
+        isolate: bool = False,
+        breadcrumbs: Breadcrumbs | None = None,
+    ) -> None:
         super().__init__()
         self._tokenization = tokenization
         self._texts = tuple(texts)
+        self._isolate = isolate
+        self._breadcrumbs = breadcrumbs
 
     def dofn(self) -> beam.DoFn:
         """Encodes each batch."""
-        return _Tokenize(self._tokenization, self._texts)
+        return _Tokenize(self._tokenization, self._texts, isolate=self._isolate, breadcrumbs=self._breadcrumbs)
 
 
 class _Tokenize(beam.DoFn):
-    def __init__(self, tokenization: Tokenization, texts: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        tokenization: Tokenization,
+        texts: tuple[str, ...],
+        *,
+        isolate: bool = False,
+        breadcrumbs: Breadcrumbs | None = None,
+    ) -> None:
         self._tokenization = tokenization
         self._texts = texts
-        self._key = (tokenization.tokenizer, tokenization.engine)
+        self._isolate = isolate
+        self._breadcrumbs = breadcrumbs
+        self._key = (tokenization.tokenizer, tokenization.engine, isolate)
 
     def setup(self) -> None:
         """Has an engine made, unless the process has one for this tokenizer."""
@@ -61,9 +84,13 @@ class _Tokenize(beam.DoFn):
 
     def process(self, batch: Any) -> Iterator[Any]:
         """Encodes one batch."""
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.at_batch(batch)
         with ENGINE_POOL.borrow(self._key, self._load) as engine:
             rows, letters = tokenize(batch, engine, self._texts)
-            checked = engine.take_checked() if isinstance(engine, Guard) else 0
+            checked = engine.take_checked() if isinstance(engine, Guard | IsolatedEngine) else 0
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.past_batch()
         yield from dead(letters)
         yield from counts(tokens_checked=checked)
         if rows.num_rows:
@@ -71,6 +98,8 @@ class _Tokenize(beam.DoFn):
 
     def _load(self) -> Engine:
         files = read_tokenizer_files(self._tokenization.tokenizer)
+        if self._isolate:
+            return IsolatedEngine(files.tokenizer_json, self._tokenization.engine)
         return choose_engine(plain_tokenizer(files.tokenizer_json), self._tokenization.engine).engine
 
 

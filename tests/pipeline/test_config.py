@@ -44,6 +44,7 @@ DEFAULTS = {
         "incremental": False,
         "on_changed": "error",
         "min_age": "0s",
+        "isolate": False,
     },
     "beam": {},
 }

@@ -39,6 +39,10 @@ class NotInstalled(Refusal):
     """The package of an engine is not there; the text is the command that installs it."""
 
 
+class EngineFailure(Exception):  # noqa: N818 - of a text, and not of the job
+    """What an engine in another process said of a text, or how that process died; its text is whole."""
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Says which of `choices` the user probably meant by `word`.
 

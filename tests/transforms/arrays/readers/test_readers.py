@@ -1,16 +1,22 @@
+import bz2
+import gzip
 import io
 import json
+import lzma
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.arrays.readers.reading import BOM, lines_of, read
 from tests.transforms.arrays.readers.test_delimited import plain_csv
 from transforms.arrays.errors import ConfigError
-from transforms.arrays.readers import READERS, Columns, Format, detect
+from transforms.arrays.readers import CODECS, READERS, Columns, Format, detect
+
+PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.compress}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,39 @@ def test_suffix_that_says_nothing_is_refused_with_those_that_do(path):
 def test_compressed_parquet_is_refused():
     with pytest.raises(ConfigError, match=r"a\.parquet\.gz: Parquet is compressed inside; unpack it from \.gz"):
         detect("a.parquet.gz")
+
+
+def of_one_long_row(reader: str, size: int) -> bytes:
+    """A file of three rows, the second of so many bytes as its reader counts them."""
+    texts = ["a", "x" * size, "b"]
+    if reader == "jsonl":
+        texts[1] = "x" * (size - len('{"text": ""}'))
+    if reader == "parquet":
+        sink = io.BytesIO()
+        pq.write_table(pa.table({"text": texts}), sink)
+        return sink.getvalue()
+    lines = [json.dumps({"text": text}) for text in texts] if reader == "jsonl" else texts
+    header = ["text"] if reader in ("csv", "tsv") else []
+    return "".join(f"{line}\n" for line in header + lines).encode()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_row_above_the_limit_is_a_dead_letter_with_every_reader_and_its_neighbours_are_read(reader):
+    columns = Columns(("text",), {}, max_row_bytes=100)
+    found = read(reader, of_one_long_row(reader, 100), columns)
+    assert (len(found.rows), found.dead) == (3, [])
+    found = read(reader, of_one_long_row(reader, 101), columns)
+    assert (found.texts, found.reasons, found.read) == (["a", "b"], ["too_long"], 3)
+    assert found.letters[0]["message"] == "more than read.max_row_bytes (100 bytes)"
+
+
+@pytest.mark.parametrize("codec", sorted(CODECS))
+@pytest.mark.parametrize("reader", [name for name in READERS if name != "parquet"])
+def test_the_limit_is_on_rows_as_they_are_unpacked(reader, codec):
+    packed = PACK[codec](of_one_long_row(reader, 1_000_000))
+    found = read(reader, packed, Columns(("text",), {}, max_row_bytes=100_000), codec=codec)
+    assert (found.texts, found.reasons) == (["a", "b"], ["too_long"])
+    assert len(packed) < 2000
 
 
 words = st.sampled_from(["", "", "a", "b c", "é", "漢字"])
