@@ -104,12 +104,12 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     if outcome.manifest is None:
         for note in outcome.notes:
             out.print(note, markup=False, soft_wrap=True)
-        out.print(f"{outcome.status}: {outcome.folder}", soft_wrap=True)
+        out.print(f"{outcome.status}: {outcome.folder}", markup=False, soft_wrap=True)
         return
     if outcome.status == "already done":
         for note in outcome.notes:
             say(note)
-        out.print(f"already done: {outcome.folder}", soft_wrap=True)
+        out.print(f"already done: {outcome.folder}", markup=False, soft_wrap=True)
         return
     out.print(summary.bucket_table(outcome.manifest))
     out.print()
@@ -118,8 +118,8 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     rate = outcome.manifest["totals"]["rows_read"] / max(seconds, 1e-3)
     engine = outcome.manifest["tokenizer"]["engine"]
     out.print(f"took {seconds:,.1f} s, {rate:,.0f} rows a second, encoded by {engine}")
-    out.print(f"done: {outcome.folder}", soft_wrap=True)
-    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", soft_wrap=True)
+    out.print(f"done: {outcome.folder}", markup=False, soft_wrap=True)
+    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", markup=False, soft_wrap=True)
 
 
 def verify_command(args: argparse.Namespace, rest: list[str]) -> int:
@@ -219,6 +219,7 @@ def gc_command(args: argparse.Namespace, rest: list[str]) -> int:
 
 def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from pipeline.summary import console
 
@@ -227,7 +228,8 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         is_number = any(isinstance(row[i], int) for row in rows)
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell or "-") for cell in row))
+        # As texts, since a path or `oblong[gcp]` is no markup.
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell or "-")) for cell in row))
     console().print(table, soft_wrap=True)
 
 

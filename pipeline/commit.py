@@ -69,6 +69,7 @@ class Commit(beam.DoFn):
     def __init__(self, described: str, job: Job) -> None:
         self._described = described
         self._run_folder = job.run_folder
+        self._fingerprint, self._recipe = job.fingerprint, job.recipe
         self._output = job.config.write.path
         self._attempt = job.attempt
         self._scratch = job.scratch_folder
@@ -79,8 +80,8 @@ class Commit(beam.DoFn):
     ) -> Iterator[Manifest]:
         """Writes the manifest of this attempt, or finds that another was first; clears up what only workers needed."""
         path = f"{self._run_folder}/{MANIFEST}"
-        if exists(path) and (own := read_manifest(path))["attempt"] == self._attempt:
-            yield own  # this is a second try of a step that had succeeded
+        if exists(path):  # another attempt's, or this is a second try of a step that had succeeded
+            yield self._settle(read_manifest(path))
             return
         described = json.loads(read_bytes(self._described))
         shards = list(shards)
@@ -100,15 +101,21 @@ class Commit(beam.DoFn):
         if manifest["generation"] is not None:
             take_turn(self._output, manifest["generation"]["number"], manifest["run_id"], self._attempt, self._scratch)
         create_once(path, seal(manifest), self._scratch)
-        winner = read_manifest(path)
-        if winner["attempt"] != self._attempt and winner["fingerprint"] != described["fingerprint"]:
+        yield self._settle(read_manifest(path))
+
+    def _settle(self, winner: Manifest) -> Manifest:
+        """Takes the manifest that is there for this attempt's own, where it is of the same run; and clears up."""
+        same = winner["fingerprint"] == self._fingerprint
+        if winner.get("generation") is not None:  # once a scheduler's run is committed it is done, whatever has arrived
+            same = winner["recipe"] == self._recipe
+        if winner["attempt"] != self._attempt and not same:
             raise JobError(
-                f"{path} was committed meanwhile by a run with another configuration, tokenizer or inputs; "
-                "choose another run.id"
+                f"{self._run_folder}/{MANIFEST} was committed meanwhile by a run with another configuration, tokenizer "
+                "or inputs; choose another run.id"
             )
         with suppress(JobError):
             remove_folder(self._scratch)
-        yield winner
+        return winner
 
     def _placed(self, files: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Names files from the run's folder, in order."""

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 PLACE = re.compile(r'at |\.\.\. \d+ more|Driver stacktrace:|File "')
 
 
+STOPS_WITHIN = 10  # seconds that an engine gets to stop a job
+
+INTERRUPTED = re.compile(r"^KeyboardInterrupt\b", re.MULTILINE)
+
+
 class Ending(NamedTuple):
     """How running a pipeline ended.
 
@@ -100,6 +105,8 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
                 _wait(checked, result)
                 leave = False
         except Exception as error:
+            if INTERRUPTED.search(str(error)):  # by a worker in this very process, which Ctrl-C reached first
+                raise KeyboardInterrupt from error
             explained = explain(error)
             if explained is error:
                 explained = fallen.explain(notes, isolate=job.config.run.isolate) or error
@@ -132,6 +139,7 @@ def _wait(checked: Checked, result: Any) -> None:
             raise LeftRunning(f"no longer waiting; the job goes on: {_where(checked, result)}") from None
         with suppress(Exception):
             result.cancel()
+            result.wait_until_finish(STOPS_WITHIN * 1000)  # workers here still read what is cleared up next
         raise
     if checked.runner.in_cloud and state not in (PipelineState.DONE, PipelineState.UPDATED):
         raise JobError(f"Dataflow ended the job in state {state}; nothing is committed; {_where(checked, result)}")

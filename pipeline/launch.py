@@ -11,12 +11,13 @@ from pipeline.attempt import spill_folder
 from pipeline.commands import count
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
-from pipeline.execution import execute
+from pipeline.execution import LeftRunning, execute
 from pipeline.fallen import last_words
 from pipeline.increments import Increment, check_increment
 from pipeline.job import Job, next_free, prepare
 from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.options import Checked, check_options
+from pipeline.reach import reach
 from pipeline.resources import check_room, put_to_work
 from transforms.arrays.errors import ConfigError
 from transforms.files import exists, use_options
@@ -116,7 +117,14 @@ def run_job(
         (say or LOGGER.info)(chosen)
     if spills is not None:
         check_room(job, spills)
-    ending = execute(checked, job, workers, spills, wait=wait)
+    if checked.runner.portable:
+        reach(checked)  # Beam would wait for an engine that is not there without a word
+    try:
+        ending = execute(checked, job, workers, spills, wait=wait)
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt) and _is_committed(job):
+            raise LeftRunning(f"interrupted, and the run was committed just before: {job.run_folder}") from None
+        raise
     if ending.status != "done":
         return Outcome(None, job.run_folder, ending.status, (ending.note,) if ending.note else ())
     return _finished(job)
@@ -154,6 +162,11 @@ def _what_was_chosen(checked: Checked, job: Job, workers: Workers | None, spills
         return f"{workers.number} workers, {workers.mode}: --direct_num_workers=N to have others"
     shuffle = "none" if not job.config.run.shuffles else "runner" if spills is None else "files"
     return " ".join([f"{checked.name} with run.shuffle={shuffle}", *checked.chosen])
+
+
+def _is_committed(job: Job) -> bool:
+    path = f"{job.run_folder}/{MANIFEST}"
+    return exists(path) and read_manifest(path)["attempt"] == job.attempt
 
 
 def _finished(job: Job) -> Outcome:

@@ -30,13 +30,15 @@ def commit(tmp_path):
             run_folder=str(folder),
             attempt=attempt,
             attempt_folder=f"{folder}/{attempt}",
+            fingerprint=fingerprint,
+            recipe="recipe",
             scratch_folder=f"{folder}/{attempt}.tmp",
             config=SimpleNamespace(
                 run=SimpleNamespace(max_dead_letters=limit), write=SimpleNamespace(path=str(tmp_path))
             ),
         )
         described = {"run_id": run, "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
-        described["generation"] = generation
+        described |= {"generation": generation, "recipe": "recipe"}
         known = Path(job.scratch_folder, "described.json")
         known.parent.mkdir(exist_ok=True)
         known.write_text(json.dumps(described))
@@ -70,6 +72,8 @@ def test_second_try_of_a_commit_needs_nothing_of_what_was_cleared_up(commit, tmp
     job = SimpleNamespace(
         run_folder=str(tmp_path / "run"),
         attempt="attempt-1",
+        fingerprint="f",
+        recipe="recipe",
         scratch_folder=f"{tmp_path}/run/attempt-1.tmp",
         config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=0), write=SimpleNamespace(path="")),
     )
@@ -81,6 +85,13 @@ def test_other_attempt_at_the_same_has_lost_quietly(commit, tmp_path):
     (found,) = commit("attempt-2")
     assert found == first
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["attempt"] == "attempt-1"
+
+
+def test_second_try_of_the_attempt_that_has_lost_loses_quietly_too(commit, tmp_path):
+    (first,) = commit()
+    assert commit("attempt-2") == [first]
+    assert not (tmp_path / "run" / "attempt-2.tmp").exists()
+    assert commit("attempt-2") == [first]
 
 
 def test_attempt_at_something_else_fails(commit, tmp_path):
