@@ -46,7 +46,7 @@ engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism,
 test-engines: $(VENV)/.test engines ## runs the same job on every engine, some ten minutes; takes ARGS as well
 	@$(VENV)/bin/python -m pytest tests/engines $(ARGS)
 
-test-airflow: $(VENV)/.test ## runs the DAG of deploy/schedule in an Airflow of its own, some two minutes; takes ARGS
+test-airflow: $(VENV)/.test ## runs the DAG of deploy/schedule in an Airflow of its own, some three minutes; takes ARGS
 	@$(MAKE) --no-print-directory VENV='.venv-airflow' '.venv-airflow/.airflow'
 	@$(VENV)/bin/python -m pytest tests/schedule/airflow $(ARGS)
 
@@ -94,14 +94,14 @@ $(VENV)/.clouds: pyproject.toml $(VENV)/.made
 	@$(PIP) --editable '.[clouds]'
 	@touch $@
 
-# Airflow's packages and Beam's do not go together. Nothing is left to choose, so nothing is looked for but what is named.
+# An environment without Oblong: Airflow's packages and Beam's do not go together. Every package of it is pinned.
 $(VENV)/.airflow: tests/schedule/airflow/requirements.txt $(VENV)/.made
 	@if $(VENV)/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then \
 	  echo 'oblong: installing Airflow into $(VENV), 450 MB, once, about a minute' >&2; \
 	  $(PIP) --no-deps --requirement $< && touch $@; \
 	else \
 	  echo "oblong: Airflow is left out, since it is pinned for Python 3.11 to 3.13 and this is $$($(VENV)/bin/python -V); name" \
-	    'another: make clean test-airflow PYTHON=/path/to/python3' >&2; \
+	    'another: rm -r $(VENV); make test-airflow PYTHON=/path/to/python3' >&2; \
 	fi
 
 $(VENV)/.check: pyproject.toml $(VENV)/.made

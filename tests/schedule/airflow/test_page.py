@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from tests.markdown import CLOUD, blocks
-from tests.schedule.airflow.conftest import ENDED, HOME
+from tests.schedule.airflow.command import ENDED, HOME
 from tests.schedule.nights import ROOT, Nights
 
 
