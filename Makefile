@@ -26,7 +26,7 @@ PROBLEM = $(shell python='$(PYTHON)'; \
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/python -m pip install --quiet
 
-.PHONY: help demo test test-clouds engines test-engines bench check format clean
+.PHONY: help demo test test-clouds engines test-engines test-airflow bench check format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -46,6 +46,10 @@ engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism,
 test-engines: $(VENV)/.test engines ## runs the same job on every engine, some ten minutes; takes ARGS as well
 	@$(VENV)/bin/python -m pytest tests/engines $(ARGS)
 
+test-airflow: $(VENV)/.test ## runs the DAG of deploy/schedule in an Airflow of its own, some three minutes; takes ARGS
+	@$(MAKE) --no-print-directory VENV='.venv-airflow' '.venv-airflow/.airflow'
+	@$(VENV)/bin/python -m pytest tests/schedule/airflow $(ARGS)
+
 bench: $(VENV)/.bench ## times the job against what others do, some ten minutes; ARGS='--full', ARGS='--help'
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
@@ -59,7 +63,7 @@ format: $(VENV)/.check ## formats the sources and mends what the linter can
 	@$(VENV)/bin/ruff check --fix .
 
 clean: ## removes the environment, caches, builds and the demo
-	rm -rf .venv .venv-clouds .engines demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clouds .venv-airflow .engines demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp per set of packages: nothing is installed again before pyproject.toml changes.
@@ -89,6 +93,16 @@ $(VENV)/.clouds: pyproject.toml $(VENV)/.made
 	@echo 'oblong: installing into $(VENV) what the tests on clouds need, once, some minutes' >&2
 	@$(PIP) --editable '.[clouds]'
 	@touch $@
+
+# An environment without Oblong: Airflow's packages and Beam's do not go together. Every package of it is pinned.
+$(VENV)/.airflow: tests/schedule/airflow/requirements.txt $(VENV)/.made
+	@if $(VENV)/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then \
+	  echo 'oblong: installing Airflow into $(VENV), 450 MB, once, about a minute' >&2; \
+	  $(PIP) --no-deps --requirement $< && touch $@; \
+	else \
+	  echo "oblong: Airflow is left out, since it is pinned for Python 3.11 to 3.13 and this is $$($(VENV)/bin/python -V); name" \
+	    'another: rm -r $(VENV); make test-airflow PYTHON=/path/to/python3' >&2; \
+	fi
 
 $(VENV)/.check: pyproject.toml $(VENV)/.made
 	@echo 'oblong: installing into $(VENV) what the checks need, once, about a minute' >&2

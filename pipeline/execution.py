@@ -155,7 +155,7 @@ def _where(checked: Checked, result: Any) -> str:
 def _failure(name: str, error: Exception) -> JobError:
     """What an engine says of its failure can be pages; the last line that is no place in a program names the cause."""
     lines = [line.strip() for line in without_trailer(str(error)).splitlines()]
-    told = [line for line in lines if line and not PLACE.match(line)]
+    told = [line for line in lines if re.search(r"\w{3}", line) and not PLACE.match(line)]
     cause = told[-1].removeprefix("Caused by: ") if told else type(error).__name__
     return JobError(f"{name} failed: {cause}; nothing is committed; OBLONG_DEBUG=1 shows all that was logged")
 

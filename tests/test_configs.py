@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -210,3 +212,28 @@ def test_xla_batches_have_three_shapes_and_the_remainder_is_counted(wordpiece, t
     assert ran.totals["dropped"]["remainder"] == len(rows) - written > 0
     for _, batch in ran.batches():
         assert (batch["input_ids"][batch["attention_mask"] == 0] == 0).all()
+
+
+def test_growing_corpus_is_read_once_and_a_young_file_waits(wordpiece, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    settings = {
+        "read.files": f"{corpus}/*.jsonl",
+        "read.root": str(corpus),
+        "tokenize.tokenizer": str(wordpiece),
+        "write.path": f"{tmp_path}/out",
+    }
+
+    def add(day: str) -> list[str]:
+        said = [f"{key}={json.dumps(value)}" for key, value in {**settings, "run.id": day}.items()]
+        return [entry["file"] for entry in run(load_config(FOLDER / "growing.yaml", said))["inputs"]]
+
+    def arrive(name: str, *, minutes: int) -> None:
+        (corpus / name).write_text(json.dumps({"text": words(40, minutes)}) + "\n")
+        os.utime(corpus / name, (time.time() - 60 * minutes,) * 2)
+
+    arrive("a.jsonl", minutes=60)
+    arrive("b.jsonl", minutes=9)
+    assert add("monday") == ["a.jsonl"]
+    arrive("b.jsonl", minutes=11)
+    assert add("tuesday") == ["b.jsonl"]
