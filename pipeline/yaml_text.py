@@ -61,21 +61,22 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Composes a value; counts it, and what an alias stands for."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call] # PyYAML's own
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             node = super().compose_node(parent, index)
             if id(node) not in self._sizes:
-                raise Refused(problem=f"*{event.anchor} holds itself", problem_mark=event.start_mark)
+                raise Refused(problem=f"*{event.anchor} holds itself", problem_mark=mark)
             self._repeated += self._sizes[id(node)]
             if self._repeated > REPEATED:
                 raise Refused(
                     problem=f"aliases stand for more than {REPEATED} values; write them out",
-                    problem_mark=event.start_mark,
+                    problem_mark=mark,
                 )
             self._values += self._sizes[id(node)]
             return node
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Refused(problem=f"more than {DEEPEST} levels deep", problem_mark=event.start_mark)
+            raise Refused(problem=f"more than {DEEPEST} levels deep", problem_mark=mark)
         before = self._values
         self._values += 1
         node = super().compose_node(parent, index)
