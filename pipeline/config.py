@@ -9,6 +9,8 @@ import msgspec
 import yaml
 
 from pipeline.age import parse_age
+from pipeline.beam_section import refuse_programs
+from pipeline.yaml_text import Refused, load_yaml
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.engines import Tokenization
 from transforms.arrays.errors import ConfigError, JobError, one_of, suggest
@@ -28,7 +30,9 @@ ON_CHANGED = ("error", "reprocess")
 
 SHUFFLES = ("auto", "runner", "files", "none")
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RUN_ID = re.compile(r"(?!.*manifest\.json$)[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # half a surrogate pair also stands for a byte that is no UTF-8
 
 # Hugging Face's names of the same things.
 ALIASES = {
@@ -71,7 +75,10 @@ class Running(Spec, frozen=True):
     def __post_init__(self) -> None:
         """Refuses what cannot be a run's name, a share or a shuffle."""
         if self.id is not None and not RUN_ID.fullmatch(self.id):
-            raise ConfigError(f"run.id: {self.id!r} cannot name a folder; use letters, digits, dot, dash, underscore")
+            raise ConfigError(
+                f"run.id: {self.id[:300]!r} cannot name a folder; use letters, digits, dot, dash, underscore, "
+                "200 of them at the most, and no name that ends as manifest.json does"
+            )
         one_of(self.shuffle, SHUFFLES, "run.shuffle")
         at_least(self.seed, 0, "run.seed")
         if not 0 <= self.max_dead_letters <= 1:
@@ -151,6 +158,7 @@ def load_config(source: str | Path | Mapping[str, Any] | None, overrides: Iterab
     for override in overrides:
         _apply(tree, override, spelled)
     _check_keys(tree)
+    _check_text(tree, "")
     try:
         return msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
@@ -169,7 +177,9 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         if not exists(path):
             raise ConfigError(f"--config: there is no file {path}")
-        tree = yaml.safe_load(read_bytes(path))
+        tree = load_yaml(read_bytes(path))
+    except Refused as error:
+        raise ConfigError(f"--config: {path}: {_yaml_problem(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config: {path} is not YAML: {_yaml_problem(error)}") from None
     except OSError as error:
@@ -180,6 +190,8 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"--config: {path} holds a {type(tree).__name__}, expected sections such as read: and write:")
+    if isinstance(tree.get("beam"), dict):
+        refuse_programs(tree["beam"])
     return tree
 
 
@@ -220,7 +232,9 @@ def _apply(tree: dict[str, Any], override: str, spelled: dict[str, str]) -> None
     if not section or (dot and not key):
         raise ConfigError(f"--set: {path!r} names no key; write --set SECTION.KEY=VALUE")
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
+    except Refused as error:
+        raise ConfigError(f"{path}: {error.problem}") from None
     except yaml.YAMLError:
         value = text
     if not key:
@@ -248,6 +262,17 @@ def _check_keys(tree: dict[str, Any]) -> None:
         for key in inside:
             if key not in spec.__struct_fields__:
                 raise ConfigError(f"{section}.{key}: there is no such key; {suggest(str(key), spec.__struct_fields__)}")
+
+
+def _check_text(value: Any, path: str) -> None:
+    """Refuses text that neither a file's name nor a manifest can have."""
+    if isinstance(value, str) and NO_TEXT.search(value):
+        raise ConfigError(f"{path}: {value[:100]!r} has a character that is no text; leave it out, or rename the file")
+    if isinstance(value, dict | list | tuple):
+        for key, inside in value.items() if isinstance(value, dict) else enumerate(value):
+            name = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+            _check_text(key, f"{path} key")
+            _check_text(inside, path + name)
 
 
 def _for_people(message: str, tree: dict[str, Any]) -> str:

@@ -108,6 +108,8 @@ def _folder_hint(pattern: str) -> str:
     inside = posixpath.join(pattern, "*")
     if not GLOB & set(pattern) and is_local(pattern) and match(inside, "read.files"):
         return f"; it is a folder: write {inside!r}"
+    if is_local(pattern) and os.path.exists(pattern) and not os.path.isdir(pattern):  # noqa: PTH110, PTH112 - as given
+        return "; it is a pipe or a device, and only files can be read"
     return ""
 
 

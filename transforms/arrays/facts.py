@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,8 @@ def plain_tokenizer(tokenizer_json: bytes) -> Tokenizer:
     Raises:
         ConfigError: The content does not load.
     """
-    try:
+    with _told("does not load"):
         tokenizer = Tokenizer.from_str(tokenizer_json.decode())
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ConfigError(f"tokenize.tokenizer: tokenizer.json does not load: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -104,7 +103,10 @@ def read_facts(
     written = _load_config(config_json)
     defaults = class_defaults(spec, written)
     config = defaults | written
-    ignored = refuse_disagreement(spec, config, tokenizer, ignore, defaults.keys() - written.keys())
+    with _told("loads, and fails on a single letter"):
+        ignored = refuse_disagreement(spec, config, tokenizer, ignore, defaults.keys() - written.keys())
+        single = probe(tokenizer, pair=False, add_special_tokens=add_special_tokens)
+        pair = probe(tokenizer, pair=True, add_special_tokens=add_special_tokens)
     padding, truncation = spec.get("padding") or {}, spec.get("truncation") or {}
     pad_token = content_of(config.get("pad_token")) or padding.get("pad_token")
     names = config.get("model_input_names")
@@ -118,10 +120,21 @@ def read_facts(
         pad_token=pad_token,
         pad_token_type_id=PAD_TOKEN_TYPE_ID,
         model_input_names=tuple(names) if names else None,
-        single=probe(tokenizer, pair=False, add_special_tokens=add_special_tokens),
-        pair=probe(tokenizer, pair=True, add_special_tokens=add_special_tokens),
+        single=single,
+        pair=pair,
         notes=tuple(_notes(truncation, padding, config, ignored)),
     )
+
+
+@contextmanager
+def _told(problem: str) -> Iterator[None]:
+    """Makes what a tokenizer fails with the user's mistake: a plain Exception, or a panic, which is none."""
+    try:
+        yield
+    except (ConfigError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise ConfigError(f"tokenize.tokenizer: tokenizer.json {problem}: {error}") from error
 
 
 def pad_token_id(tokenizer: Tokenizer, facts: TokenizerFacts, token: str | None) -> int:
@@ -157,7 +170,7 @@ def _load_config(config_json: bytes | None) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(config_json)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"tokenize.tokenizer: tokenizer_config.json is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError("tokenize.tokenizer: tokenizer_config.json is not a JSON object")

@@ -7,6 +7,7 @@ import os
 import posixpath
 import re
 import shutil
+import stat
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ class Local(Store):
         """Lists what Beam would, without looking at every file below the first folder: that can be a whole disk."""
         if not GLOB & set(pattern):
             matched = (m.path for m in FileSystems.match([pattern])[0].metadata_list)
-            yield from (found for path in matched if not Path(path).is_dir() and (found := self.stat(path)))
+            yield from (found for path in matched if (found := _regular(path)))
             return
         pattern = re.sub("/+", "/", pattern)
         matches = matcher(pattern)
@@ -52,7 +53,7 @@ class Local(Store):
             if prefix.count("/") >= deepest:
                 folders.clear()
             # What has no state is gone already, or a link to nowhere.
-            yield from (found for path in filter(matches, (prefix + n for n in names)) if (found := self.stat(path)))
+            yield from (found for path in filter(matches, (prefix + n for n in names)) if (found := _regular(path)))
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See `Store`."""
@@ -115,6 +116,15 @@ class Local(Store):
         """See `Store`."""
         with suppress(FileNotFoundError):  # somebody else was faster
             shutil.rmtree(path)
+
+
+def _regular(path: str) -> Found | None:
+    """Looks at one file; None also where it is a folder, a pipe or a device: those have no size, or no end."""
+    try:
+        about = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
+    except OSError:
+        return None
+    return Found(path, about.st_size, about.st_mtime) if stat.S_ISREG(about.st_mode) else None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
@@ -167,7 +168,12 @@ def held_back() -> Iterator[BinaryIO]:
 
 def matcher(pattern: str) -> Any:
     """What tells whether a path matches a pattern, as Beam does; a pattern that ends in a slash means all behind it."""
-    return re.compile(FileSystem.translate_pattern(pattern + "*" * pattern.endswith("/"))).match
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of [[], which spells a bracket
+        try:
+            return re.compile(FileSystem.translate_pattern(pattern + "*" * pattern.endswith("/"))).match
+        except re.error as error:
+            raise ConfigError(f"{pattern!r} is no pattern: {error.msg}; write [[] for a bracket") from None
 
 
 def fixed_part(pattern: str) -> str:

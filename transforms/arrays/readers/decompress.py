@@ -1,4 +1,7 @@
-"""Compressed files, decompressed as they are read; what is cut short or damaged is never taken for whole."""
+"""Compressed files, decompressed as they are read; what is cut short or damaged is never taken for whole.
+
+However much a file stands for, little of it is held at a time: some MiB, and what it says it refers back to.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 COMPRESSED_BYTES = 16 << 10  # decompressed at a time
 READY_BYTES = 256 << 10
+PIECE_BYTES = 1 << 10  # of Zstandard at a time: four bytes can stand for 128 KiB, so this for 32 MiB
+WINDOW_BYTES = 1 << 31  # that a file may ask for; what was written with `--long=31` does
 
 
 class _Members(io.RawIOBase):
@@ -66,10 +71,14 @@ class _Members(io.RawIOBase):
 class _ZstMember:
     """A frame of Zstandard, used as the standard library's decompressors are."""
 
-    needs_input = True
-
     def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+        self._frame = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
+        self._left = memoryview(b"")  # given and not decompressed
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all that was given is decompressed."""
+        return not self._left
 
     @property
     def eof(self) -> bool:
@@ -79,11 +88,13 @@ class _ZstMember:
     @property
     def unused_data(self) -> bytes:
         """What stands behind it."""
-        return bytes(self._frame.unused_data)
+        return bytes(self._frame.unused_data) + bytes(self._left)
 
     def decompress(self, data: bytes, limit: int) -> bytes:
-        """Decompresses all of `data`, whatever the limit."""
-        return bytes(self._frame.decompress(data))
+        """Decompresses a piece of `data`, or of what is left, whatever the limit."""
+        given = self._left or memoryview(data)
+        self._left = given[PIECE_BYTES:]
+        return bytes(self._frame.decompress(given[:PIECE_BYTES]))
 
 
 def _members(start: Callable[[], Any]) -> Callable[[BinaryIO], BinaryIO]:
@@ -93,7 +104,7 @@ def _members(start: Callable[[], Any]) -> Callable[[BinaryIO], BinaryIO]:
 CODECS: dict[str, Callable[[BinaryIO], BinaryIO]] = {
     ".gz": lambda stream: cast("BinaryIO", gzip.GzipFile(fileobj=stream)),
     ".bz2": _members(bz2.BZ2Decompressor),
-    ".xz": _members(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+    ".xz": _members(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, WINDOW_BYTES)),
     ".zst": _members(_ZstMember),
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
@@ -33,7 +34,15 @@ JSON_TYPES: dict[Any, Any] = {
 }
 
 
+# What is built of a line that is no row is little beside it: its values as they are spelled, and only those wanted.
+SPELLED = msgspec.json.Decoder(msgspec.Raw)  # takes whatever is JSON, and reads none of it
+NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 ANY_JSON = msgspec.json.Decoder(float_hook=float)  # takes numbers of any size, as the grammar does
+
+NAMED_BYTES = 1 << 20  # of a longer line without a text its keys are not told: there may be millions
+
+# An escape, a surrogate pair being one; half a pair is the group.
+ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL)
 
 
 class BadRow(NamedTuple):
@@ -158,35 +167,57 @@ def _decode_line(decoder: Any, line: bytes, columns: Columns) -> Any:
     except (msgspec.MsgspecError, RecursionError):
         pass
     try:
-        row = ANY_JSON.decode(line)
-    except msgspec.ValidationError as error:  # an integer of thousands of digits
-        return BadRow("wrong_type", str(error))
+        SPELLED.decode(line)
     except (msgspec.MsgspecError, RecursionError) as error:
         return _bad_json(line, error)
-    if not isinstance(row, dict):
-        return BadRow("bad_row", f"expected an object, got {type(row).__name__}")
     try:
-        # Of two equal keys the last counts, which only a dict knows.
+        # Of two equal keys the last counts, whatever the others are.
+        spelled = msgspec.json.decode(line, type=_spelled_type(columns.wanted))
+        row = {
+            name: _value(raw) for name, raw in zip(columns.wanted, msgspec.structs.astuple(spelled), strict=True) if raw
+        }
+    except msgspec.ValidationError as error:
+        return _bad_kind(line, error)
+    try:
         return msgspec.convert(row, decoder.type)
     except (msgspec.ValidationError, OverflowError) as error:
-        return bad_value(row, columns.texts, str(error), decoder.type)
+        names = NAMES.decode(line) if len(line) <= NAMED_BYTES else {}
+        return bad_value({**dict.fromkeys(names), **row}, columns.texts, str(error), decoder.type)
+
+
+@cache
+def _spelled_type(wanted: tuple[str, ...]) -> Any:
+    """Builds the struct of some columns as they are spelled; empty where a line has none."""
+    fields = [(f"c{i}", msgspec.Raw, msgspec.Raw(b"")) for i in range(len(wanted))]
+    return msgspec.defstruct("Spelled", fields, rename={f"c{i}": name for i, name in enumerate(wanted)}, gc=False)
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    """Reads a value; a list or a mapping, which fits no column, is taken for an empty one."""
+    spelled = bytes(raw)
+    return {b"[": [], b"{": {}}[spelled[:1]] if spelled[:1] in b"[{" else ANY_JSON.decode(spelled)
+
+
+def _bad_kind(line: bytes, error: Exception) -> BadRow:
+    """Tells a line that is no object from a number that none can hold."""
+    first = line.lstrip(b" \t\r\n")[:1]
+    if first == b"{":
+        return BadRow("wrong_type", str(error))  # an integer of thousands of digits
+    kind = {b"[": "list", b'"': "str", b"t": "bool", b"f": "bool", b"n": "NoneType"}.get(first)
+    return BadRow("bad_row", f"expected an object, got {kind or ('float' if set(b'.eE') & set(line) else 'int')}")
 
 
 def _bad_json(line: bytes, error: Exception) -> BadRow:
     """Tells half a surrogate pair from other bad JSON."""
-    try:
-        json.dumps(
-            json.loads(line.decode(), parse_constant=_no_constant, object_pairs_hook=list), ensure_ascii=False
-        ).encode()
-    except UnicodeEncodeError:
-        return BadRow("bad_encoding", "an escape is half of a surrogate pair")
-    except (ValueError, RecursionError):
-        pass
+    mended = ESCAPE.sub(lambda escape: b"?" if escape[1] else escape[0], line)
+    if len(mended) < len(line):
+        try:
+            SPELLED.decode(mended)
+        except (msgspec.MsgspecError, RecursionError):
+            pass
+        else:
+            return BadRow("bad_encoding", "an escape is half of a surrogate pair")
     return BadRow("bad_json", "nested too deeply" if isinstance(error, RecursionError) else str(error))
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
 
 
 def bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type: Any) -> BadRow:
@@ -203,7 +234,8 @@ def bad_value(row: dict[str, Any], texts: Sequence[str], message: str, row_type:
     """
     for text in texts:
         if text not in row:
-            return BadRow("missing_column", f"no {text!r}; it has {', '.join(map(repr, list(row)[:8]))}")
+            there = f"; it has {', '.join(map(repr, list(row)[:8]))}" if row else ""
+            return BadRow("missing_column", f"no {text!r}{there}")
         if row[text] is None:
             return BadRow("null_text", f"{text} is null")
     return BadRow("wrong_type", message)

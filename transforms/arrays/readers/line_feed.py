@@ -37,7 +37,8 @@ class LineFeed:
         self._lines: Lines | None = None
         self._order: Any = ()  # numbers of lines; behind the last one, those of lines that were passed over
         self._next = 0
-        self._raw: list[tuple[bytes, str]] = []
+        self._raw = bytearray()  # of the row so far, a little more than a dead letter keeps
+        self._end = b""  # of its last line, which is not in it yet
         self._bytes = 0  # of the row so far, its lines' ends with them
         self._is_long = False
 
@@ -88,10 +89,11 @@ class LineFeed:
         raise StopIteration
 
     def _remember(self, line: bytes, end: str) -> None:
-        """Counts a line of the row, and keeps it unless there is enough for a dead letter."""
+        """Counts a line of the row, and keeps it unless there is enough for a dead letter: a row may have millions."""
         self._is_long |= self._bytes + len(line) > self._max_row_bytes
-        if not self._is_long or self._bytes <= RAW_BYTES + len("\r\n"):
-            self._raw.append((line, end))
+        if len(self._raw) <= RAW_BYTES:
+            self._raw += self._end + line[: RAW_BYTES + 1]
+            self._end = end.encode()
         self._bytes += len(line) + len(end)
 
     def is_long(self) -> bool:
@@ -99,6 +101,8 @@ class LineFeed:
         return self._is_long
 
     def take_raw(self) -> bytes:
-        """Hands out the lines of the row that has just ended; of one that is too long, the first at least."""
-        raw, self._raw, self._bytes, self._is_long = self._raw, [], 0, False
-        return b"".join([*(line + end.encode() for line, end in raw[:-1]), *(line for line, _ in raw[-1:])])
+        """Hands out the lines of the row that has just ended; of long ones what a dead letter keeps."""
+        raw = bytes(self._raw)
+        self._raw.clear()
+        self._end, self._bytes, self._is_long = b"", 0, False
+        return raw

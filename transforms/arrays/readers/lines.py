@@ -134,12 +134,22 @@ def read_lines(
         if not block:
             return
         if position - at > max(max_row_bytes, RAW_BYTES) + len(BOM) + len(b"\r\n") and (stop is None or at < stop):
-            begun = b"".join(pending)[: RAW_BYTES + 1]
-            too_long.append(TooLong(at, begun.removeprefix(BOM) if at == 0 else begun))
+            too_long.append(TooLong(at, _begin(pending, at)))
+            pending = []  # memory for what is read on the way to the line's end
             tail, position = _skip_line(stream, position, block_bytes)
-            pending, at = [], position - len(tail)
+            at = position - len(tail)
     if too_long:
         yield from _split(b"", at, stop, max_row_bytes, too_long)
+
+
+def _begin(blocks: list[bytes], at: int) -> bytes:
+    """Copies the first bytes of a line out of its blocks, as many as a dead letter keeps and one more."""
+    begun = b""
+    for block in blocks:
+        begun += block[: RAW_BYTES + 1 + len(BOM) - len(begun)]
+        if len(begun) > RAW_BYTES + len(BOM):
+            break
+    return (begun.removeprefix(BOM) if at == 0 else begun)[: RAW_BYTES + 1]
 
 
 def _skip_line(stream: BinaryIO, position: int, block_bytes: int) -> tuple[bytes, int]:

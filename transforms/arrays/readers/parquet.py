@@ -22,6 +22,10 @@ PAGE_BYTES = 1 << 20  # read at a time; without it a row group's whole column is
 STRINGS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
+# What damage makes of a file: names that are no text, sizes that no number holds.
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError)
+
+
 def open_parquet(stream: BinaryIO, file: str) -> Any:
     """Opens a Parquet file.
 
@@ -37,7 +41,7 @@ def open_parquet(stream: BinaryIO, file: str) -> Any:
     """
     try:
         return pq.ParquetFile(stream, buffer_size=PAGE_BYTES, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
+    except BROKEN as error:
         raise JobError(f"read.files: {file} is no readable Parquet file: {error}") from error
 
 
@@ -79,7 +83,7 @@ def read_parquet(stream: BinaryIO, source: Source, columns: Columns) -> Iterator
         for batch in parquet.iter_batches(size, row_groups=[*groups], columns=names, use_threads=False):
             yield _to_rows(batch, position, source.file, columns)
             position += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except BROKEN as error:
         raise JobError(f"read.files: {source.file} is damaged near row {position}: {error}") from error
 
 

@@ -18,7 +18,8 @@ XY = Columns(("x",), {"y": pa.string()}, names=("x", "y"))
 
 def reason_of_bytes(fields, width):
     try:
-        "".join(fields).encode("utf-8", "surrogateescape").decode()
+        for field in fields:
+            field.encode("utf-8", "surrogateescape").decode()
     except UnicodeDecodeError:
         return "bad_encoding"
     return None if len(fields) == width else "bad_row"

@@ -52,7 +52,7 @@ def test_identity_is_the_hash_of_the_whole_dict_and_every_dict_is_accounted_for(
 @pytest.mark.parametrize(
     ("row", "reason", "says"),
     [
-        ({}, "missing_column", "no 'text'; it has "),
+        ({}, "missing_column", "no 'text'"),
         ({"txt": "a", "label": 1}, "missing_column", "no 'text'; it has 'txt', 'label'"),
         ({"text": None}, "null_text", "text is null"),
         ({"text": 7}, "wrong_type", "Expected `str`, got `int` - at `$.text`"),
