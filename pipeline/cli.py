@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import logging
 import os
@@ -188,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(leaving.code or DONE)
     except KeyboardInterrupt as interrupt:
         say(str(interrupt) or "interrupted; nothing is committed")
+        if arguments is None:
+            _leave(130)
         return 130
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -197,6 +200,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         say(f"the job failed: {_one_line(error)}")
         return FAILED
+
+
+def _leave(code: int) -> None:
+    """Ends the program at once: workers in threads of it cannot be stopped, and would tell of what is gone."""
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    with contextlib.suppress(Exception):
+        atexit._run_exitfuncs()  # engines that were started for the job end there
+    os._exit(code)
 
 
 def _answer(arguments: list[str]) -> int:

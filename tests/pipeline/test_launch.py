@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -416,3 +417,26 @@ def test_names_of_the_package_are_functions_whatever_was_imported_before():
 
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = pipeline.nothing_such
+
+
+@pytest.mark.parametrize("flags", [[], ["--runner=PortableRunner", "--job_endpoint=embed"]], ids=["direct", "embedded"])
+def test_ctrl_c_stops_a_job_in_this_process_and_says_so_in_one_line(tmp_path, tokenizer, flags):
+    source = write_jsonl(tmp_path / "in" / "a.jsonl", [{"text": words(n % 90, 400)} for n in range(20_000)])
+    short = [f"--input={source}", f"--tokenizer={tokenizer}", f"--output={tmp_path}/out", *flags]
+    command = [sys.executable, "-m", "pipeline", "run", *short]
+    # Where the suite itself runs in the background it is deaf to Ctrl-C, and children inherit that.
+    job = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(tmp_path.glob("out/runs/*/*.tmp/units.jsonl")):
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.send_signal(signal.SIGINT)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert err.splitlines()[-1] == "oblong: interrupted; nothing is committed"
+    assert "Traceback" not in err
+    assert list(tmp_path.glob("out/runs/*/manifest.json")) == []
