@@ -1,7 +1,7 @@
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
-from pipeline.options import check_options, flags_of
+from pipeline.options import check_options
 from pipeline.runners import REFUSED, RUNNERS
 from pipeline.workers import cores_here
 from tests.markdown import ROOT
@@ -46,10 +46,6 @@ def test_options_of_every_kind_pass_through():
     assert "streaming" not in found
 
 
-def test_flags_are_spelled_as_beam_reads_them():
-    assert flags_of({"a": 1, "b": True, "c": False, "d": None, "e": ["x", 2]}) == ["--a=1", "--b", "--e=x", "--e=2"]
-
-
 @pytest.mark.parametrize(
     ("section", "flags", "said"),
     [
@@ -69,6 +65,7 @@ def test_flags_are_spelled_as_beam_reads_them():
             [],
             "beam.direct_num_worker: there is no such option; did you mean beam.direct_num_workers?",
         ),
+        ({"config": "x"}, [], "beam.config: there is no such option; see Beam's own options"),
         ({"direct_num_workers": "x"}, [], "beam.direct_num_workers: invalid int value: 'x'"),
         ({"runner": "DirectRuner"}, [], "--runner: 'DirectRuner' is not known; did you mean DirectRunner?"),
         ({}, ["--runner=Nope"], "--runner: 'Nope' is not known; one of DataflowRunner, DirectRunner, "),
@@ -206,6 +203,21 @@ def test_jobs_can_be_left_alone_where_nothing_of_them_runs_in_the_launcher(flags
 )
 def test_options_that_would_go_wrong_late_are_refused_at_once(flags, said):
     assert refusal({}, *flags).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("section", "flags", "chosen", "saves"),
+    [
+        ({}, [], True, False),
+        ({}, ["--save_main_session"], False, True),
+        ({"save_main_session": True}, [], False, True),
+        ({"save_main_session": False}, [], False, False),
+    ],
+)
+def test_switch_of_the_user_keeps_its_other_side_from_being_chosen(section, flags, chosen, saves):
+    checked = check_options(section, [*CLOUD, *flags])
+    assert ("--no_save_main_session" in checked.chosen) is chosen
+    assert checked.options.get_all_options()["save_main_session"] is saves
 
 
 def test_secrets_are_not_repeated_in_the_refusal():
