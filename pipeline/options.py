@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.flags import destinations, flags_of, parse
+from pipeline.portable import OPTIONS, environment_option
 from pipeline.runners import REFUSED, RUNNERS, Runner
 from pipeline.workers import cores_here
 from transforms.arrays.errors import ConfigError, suggest
@@ -111,6 +112,10 @@ def _check_values(named: argparse.Namespace, name: str) -> None:
         for option in runner.engine_options if other != name else ():
             if getattr(named, option) is not None:
                 raise ConfigError(f"--{option}: {name} has no such option; {other} has")
+    for option in () if RUNNERS[name].portable else OPTIONS:
+        if getattr(named, option) is not None:
+            portable = ", ".join(other for other, runner in RUNNERS.items() if runner.portable)
+            raise ConfigError(f"--{option}: {name} makes nothing of it; name the --runner it is for: {portable}")
     for need in RUNNERS[name].needs:
         if not getattr(named, _name(need)):
             raise ConfigError(f"--{_name(need)}: {name} cannot do without it; write e.g. {need}")
@@ -138,7 +143,8 @@ def _environment(named: argparse.Namespace) -> str | None:
 def _starts_from_beams_image(named: argparse.Namespace) -> bool:
     """Workers that start from an image of the user's, or that wait somewhere, have in them what they need."""
     if named.environment_type == "DOCKER":
-        return not (named.environment_config or named.sdk_container_image)
+        image = environment_option(named.environment_options, "docker_container_image")
+        return not (image or named.environment_config or named.sdk_container_image)
     return named.environment_type is None and not named.sdk_container_image
 
 

@@ -196,6 +196,20 @@ def test_jobs_can_be_left_alone_where_nothing_of_them_runs_in_the_launcher(flags
             "--template_location: a classic template would freeze one attempt",
         ),
         (["--s3_secret_access_key=x"], "--s3_secret_access_key: options end up in the job's description and in logs"),
+        (["--job_endpoint=host:8099"], "--job_endpoint: DirectRunner makes nothing of it; name the --runner it is for"),
+        ([*CLOUD, "--environment_type=DOCKER"], "--environment_type: DataflowRunner makes nothing of it"),
+        (
+            ["--runner=PrismRunner", "--environment_type=nonsense"],
+            "--environment_type: 'nonsense' is not known; one of DOCKER, EXTERNAL, LOOPBACK, PROCESS",
+        ),
+        (
+            ["--runner=PrismRunner", "--environment_type=PROCESS"],
+            "--environment_config: PROCESS needs a command that starts a worker; write {",
+        ),
+        (
+            ["--runner=PrismRunner", "--environment_type=PROCESS", "--environment_config=boot"],
+            "--environment_config: 'boot' is no JSON object",
+        ),
         (["--streaming"], "--streaming: a job reads a corpus to its end and cannot be a stream; leave it out"),
         (["--storage_level=DISK_ONLY"], "--storage_level: DirectRunner has no such option; SparkRunner has"),
         (["--dry_run=true"], "--dry_run: DirectRunner has none; DataflowRunner has"),
@@ -218,6 +232,11 @@ def test_switch_of_the_user_keeps_its_other_side_from_being_chosen(section, flag
     checked = check_options(section, [*CLOUD, *flags])
     assert ("--no_save_main_session" in checked.chosen) is chosen
     assert checked.options.get_all_options()["save_main_session"] is saves
+
+
+@pytest.mark.parametrize("given", ['--environment_config={"command": "c"}', "--environment_option=process_command=c"])
+def test_processes_with_a_command_are_taken(given):
+    assert check_options({}, ["--runner=PrismRunner", "--environment_type=PROCESS", given]).shared_disk is False
 
 
 def test_secrets_are_not_repeated_in_the_refusal():
