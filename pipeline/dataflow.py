@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.job import Job
 
 JOB_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+LONGEST = 63  # characters of a job's name
 
 # Where the launcher of a Flex template has Beam leave the job, for the service to start it at once.
 FLEX_LAUNCH = "/template_launches/"
@@ -56,10 +58,18 @@ def job_name(job: Job) -> str:
         A name that Dataflow takes.
 
     >>> from types import SimpleNamespace
-    >>> job_name(SimpleNamespace(run_id="2026_Nightly.1"))
-    'oblong-2026-nightly-1'
+    >>> job_name(SimpleNamespace(run_id="2026-nightly"))
+    'oblong-2026-nightly'
+    >>> job_name(SimpleNamespace(run_id="2026_Nightly"))
+    'oblong-2026-nightly-7874e59f'
     """
-    return "oblong-" + re.sub(r"[^a-z0-9]+", "-", job.run_id.lower()).strip("-")
+    wanted = f"oblong-{job.run_id}"
+    name = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")
+    if name == wanted and len(name) <= LONGEST:
+        return name
+    # Other runs come to the same name, and one that the service knows already is refused.
+    own = hashlib.sha256(job.run_id.encode()).hexdigest()[:8]
+    return f"{name[: LONGEST - len(own) - 1].rstrip('-')}-{own}"
 
 
 def check_places(job: Job) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline.dataflow import check_places
 from pipeline.description import VERSIONED
 from pipeline.job import prepare
 from pipeline.options import check_options
-from pipeline.reach import check_image, image_of, reach
+from pipeline.reach import Untold, check_image, image_of, reach
 from pipeline.resources import check_room
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError, OblongError
@@ -62,13 +61,14 @@ def examine(source: str | None, overrides: Sequence[str] = (), flags: Sequence[s
         flags: Beam's options.
 
     Returns:
-        The findings, in the order in which a job would meet them; `ok` is None where one hangs on another that failed.
+        The findings, in the order in which a job would meet them; `ok` is None where one hangs on another that
+        failed, or cannot be told.
     """
     found = _Findings()
     found.look("packages", check_packages)
-    found.look("file systems", lambda: use_flags(flags))
+    usable = found.look("file systems", lambda: use_flags(flags))
     config = found.look("configuration", lambda: _configuration(source, overrides))
-    checked = found.look("runner", lambda config: _runner(config, flags), config)
+    checked = found.look("runner", lambda config, _: _runner(config, flags), config, usable)
     tokenizer = found.look("tokenizer", check_tokenizer, config)
     inputs = found.look("inputs", check_inputs, config)
     job = found.look("job", lambda config, checked, *_: _job(config, checked), config, checked, tokenizer, inputs)
@@ -91,7 +91,8 @@ class _Findings(list[Finding]):
 
         Args:
             what: What is looked at.
-            function: Gives a detail, alone or behind what later ones need; raises what is wrong; None: nobody can tell.
+            function: Gives a detail, alone or behind what later ones need; raises what is wrong; Untold: nobody can
+                tell.
             *needs: What it takes, found before; None where that failed.
 
         Returns:
@@ -102,11 +103,11 @@ class _Findings(list[Finding]):
             return None
         try:
             result = function(*needs)
-        except OblongError as error:
+        except (OblongError, OSError) as error:
             self.append(Finding(what, False, " ".join(str(error).split())))
             return None
         value, detail = result if isinstance(result, tuple) else (result, result)
-        self.append(Finding(what, True, str(detail)))
+        self.append(Finding(what, None if isinstance(detail, Untold) else True, str(detail)))
         return value
 
 
@@ -183,15 +184,12 @@ def _job(config: Config, checked: Checked) -> tuple[Job, str]:
 
 
 def check_output(config: Config) -> str:
-    """Writes something where the output goes, and removes it; on a remote file system once and not again."""
+    """Writes something where the output goes, once and not again, and removes it."""
     path = config.write.path
     require_store(path, "write.path", to_write=True)
     if is_local(path):
         folder = next(parent for parent in (Path(path).absolute(), *Path(path).absolute().parents) if parent.exists())
-        try:
-            tempfile.TemporaryDirectory(prefix="oblong-doctor-", dir=folder).cleanup()
-        except OSError as error:
-            raise ConfigError(f"write.path: {folder} cannot be written to: {error}") from error
+        _write_once(str(folder), "write.path")
         return f"{path}: can be written, {shutil.disk_usage(folder).free:,} bytes free"
     _write_once(path, "write.path")
     return f"{path}: can be written, and a name is given once only"

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.flags import destinations, flags_of, parse
+from pipeline.portable import OPTIONS, environment_option
 from pipeline.runners import REFUSED, RUNNERS, Runner
 from pipeline.workers import cores_here
 from transforms.arrays.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import argparse
+    from collections.abc import Mapping, Sequence
 
 SECRETS = ("s3_access_key_id", "s3_secret_access_key", "s3_session_token", "azure_connection_string")
-
-
-class EngineOptions(PipelineOptions):
-    """Options that engines know and Beam in Python does not, so that it takes them and hands them on."""
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        for name, runner in RUNNERS.items():
-            for option in runner.engine_options:
-                parser.add_argument(f"--{option}", help=f"of {name}'s engine")
 
 
 class Checked(NamedTuple):
@@ -58,29 +49,6 @@ class Checked(NamedTuple):
         return not self.runner.in_cloud and (self.shared_disk or endpoint in (None, "embed"))
 
 
-def flags_of(section: Mapping[str, Any]) -> list[str]:
-    """Spells the section `beam` out as flags.
-
-    Args:
-        section: Options by name.
-
-    Returns:
-        Flags, to be put in front of the command line's, which then win.
-
-    >>> flags_of({"direct_num_workers": 2, "streaming": False, "experiments": ["a", "b"]})
-    ['--direct_num_workers=2', '--experiments=a', '--experiments=b']
-    """
-    flags = []
-    for name, value in section.items():
-        values = value if isinstance(value, list) else [value]
-        for one in values:
-            if one is True:
-                flags.append(f"--{name}")
-            elif one is not None and one is not False:
-                flags.append(f"--{name}={one}")
-    return flags
-
-
 def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Checked:
     """Checks Beam's options and adds what the runner needs.
 
@@ -94,16 +62,17 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Chec
     Raises:
         ConfigError: An option does not exist, has a wrong value or is missing, or the runner cannot be used.
     """
-    _parse(flags_of(section), "beam.")
+    parse(flags_of(section), "beam.")
     every = [*flags_of(section), *flags]
-    named = _parse(every)
+    named = parse(every)
     name = named.runner or "DirectRunner"
     if name in REFUSED:
         raise ConfigError(f"--runner: {name} cannot be used: {REFUSED[name]}")
     if name not in RUNNERS:
         raise ConfigError(f"--runner: {name!r} is not known; {suggest(name, RUNNERS)}")
     runner = RUNNERS[name]
-    given = frozenset(flag.partition("=")[0].removeprefix("--") for flag in every if flag.startswith("--"))
+    given = frozenset(_name(flag) for flag in every if flag.startswith("--"))
+    decided = destinations(every)
     _check_values(named, name)
     loopback = runner.portable and (named.environment_type or _environment(named)) == "LOOPBACK"
     staged = not loopback and name != "DirectRunner" and _starts_from_beams_image(named)
@@ -111,7 +80,7 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Chec
     filled = [Template(flag).safe_substitute(cores=cores_here()) for flag in defaults]
     if staged and not (named.setup_file or named.extra_packages or named.requirements_file):
         filled.append(f"--setup_file={_own_setup_file()}")
-    chosen = tuple(flag for flag in filled if _name(flag) not in given)
+    chosen = tuple(flag for flag in filled if not destinations([flag]) & decided)
     options = PipelineOptions([f"--runner={name}", *chosen, *every, *_absolute(named)])
     return Checked(name, options, runner, given, chosen, loopback or name == "DirectRunner", staged)
 
@@ -128,7 +97,7 @@ def parse_options(flags: Sequence[str]) -> PipelineOptions:
     Raises:
         ConfigError: An option does not exist or has a wrong value.
     """
-    _parse(flags, own=())
+    parse(flags, own=())
     return PipelineOptions(list(flags))
 
 
@@ -143,6 +112,10 @@ def _check_values(named: argparse.Namespace, name: str) -> None:
         for option in runner.engine_options if other != name else ():
             if getattr(named, option) is not None:
                 raise ConfigError(f"--{option}: {name} has no such option; {other} has")
+    for option in () if RUNNERS[name].portable else OPTIONS:
+        if getattr(named, option) is not None:
+            portable = ", ".join(other for other, runner in RUNNERS.items() if runner.portable)
+            raise ConfigError(f"--{option}: {name} makes nothing of it; name the --runner it is for: {portable}")
     for need in RUNNERS[name].needs:
         if not getattr(named, _name(need)):
             raise ConfigError(f"--{_name(need)}: {name} cannot do without it; write e.g. {need}")
@@ -170,7 +143,8 @@ def _environment(named: argparse.Namespace) -> str | None:
 def _starts_from_beams_image(named: argparse.Namespace) -> bool:
     """Workers that start from an image of the user's, or that wait somewhere, have in them what they need."""
     if named.environment_type == "DOCKER":
-        return not (named.environment_config or named.sdk_container_image)
+        image = environment_option(named.environment_options, "docker_container_image")
+        return not (image or named.environment_config or named.sdk_container_image)
     return named.environment_type is None and not named.sdk_container_image
 
 
@@ -192,58 +166,3 @@ def _absolute(named: argparse.Namespace) -> list[str]:
 
 def _name(flag: str) -> str:
     return flag.partition("=")[0].removeprefix("--")
-
-
-class _Parser(_BeamArgumentParser):
-    """Beam's parser, saying what is wrong instead of leaving the program."""
-
-    prefix = "--"
-
-    def error(self, message: str) -> None:
-        match = re.match(r"argument --([\w/-]+): (.*)", message)
-        raise ConfigError(f"{self.prefix}{match[1]}: {match[2]}" if match else f"Beam options: {message}")
-
-
-def unknown_options(flags: Sequence[str]) -> list[str]:
-    """Finds the options that Beam does not know, in the order given.
-
-    >>> unknown_options(["--project=p", "--no_such_option=1", "--streaming"])
-    ['--no_such_option=1']
-    """
-    unknown: list[str] = _make_parser("--").parse_known_args(list(flags))[1]
-    return unknown
-
-
-def _make_parser(prefix: str) -> _Parser:
-    """Makes a parser with every option that Beam has."""
-    parser = _Parser(allow_abbrev=False, add_help=False)
-    parser.prefix = prefix
-    for options in PipelineOptions.__subclasses__():
-        if hasattr(options, "_add_argparse_args"):
-            options._add_argparse_args(parser)
-    return parser
-
-
-def _parse(flags: Iterable[str], prefix: str = "--", own: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses with every option that Beam has; one that none of them knows is refused."""
-    parser = _make_parser(prefix)
-    named, unknown = parser.parse_known_args(list(flags))
-    for flag in unknown:
-        known = [option for action in parser._actions for option in action.option_strings]
-        name = flag.partition("=")[0]
-        if not name.startswith("--"):
-            raise ConfigError(f"{flag}: not understood; options are written --name=value")
-        where = prefix + name.removeprefix("--")
-        if prefix == "--":
-            known += OWN_OPTIONS if own is None else own
-        raise ConfigError(f"{where}: there is no such option; {_closest(name, known).replace('--', prefix)}")
-    return argparse.Namespace(**vars(named))
-
-
-def _closest(name: str, known: list[str]) -> str:
-    hint = suggest(name, known)
-    return hint if hint.startswith("did") else "see --help, and Beam's own options"
-
-
-# Of `oblong run` itself, so that a slip of the pen finds them too.
-OWN_OPTIONS = ("--config", "--set", "--input", "--output", "--tokenizer", "--run_id", "--force", "--no_wait", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.dataflow import check_dataflow
+from pipeline.portable import check_environment
 
 if TYPE_CHECKING:
     import argparse
@@ -46,13 +47,14 @@ RUNNERS: dict[str, Runner] = {
         ),
         portable=False,
     ),
-    "PrismRunner": Runner(defaults=("--prism_log_level=error",)),
-    "PortableRunner": Runner(needs=("--job_endpoint=localhost:8099",)),
+    "PrismRunner": Runner(defaults=("--prism_log_level=error",), check=check_environment),
+    "PortableRunner": Runner(needs=("--job_endpoint=localhost:8099",), check=check_environment),
     "FlinkRunner": Runner(
         loopback=("--parallelism=$cores",),
         engine_options=("object_reuse", "faster_copy", "number_of_execution_retries", "execution_retry_delay"),
+        check=check_environment,
     ),
-    "SparkRunner": Runner(engine_options=("storage_level", "cache_disabled", "bundle_size")),
+    "SparkRunner": Runner(engine_options=("storage_level", "cache_disabled", "bundle_size"), check=check_environment),
     "DataflowRunner": Runner(
         needs=("--project=PROJECT", "--region=us-central1", "--temp_location=gs://BUCKET/tmp"),
         defaults=(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
+from transforms.arrays.errors import ConfigError, JobError, StoreError
 from transforms.filesystems import scheme_of, store_of
 from transforms.filesystems import use_options as use_options
 from transforms.filesystems.store import READ_BYTES, Found, held_back
+from transforms.filesystems.told import told, told_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +42,6 @@ def require_store(path: str, where: str, *, to_write: bool = False) -> None:
         raise ConfigError(f"{where}: {path} is on a file system that is read only here; write to gs://, s3://, hdfs://")
 
 
-@contextmanager
-def _told(path: str, what: str) -> Iterator[None]:
-    """Turns what a file system's library raises into a sentence."""
-    try:
-        yield
-    except OblongError:
-        raise
-    except store_of(path).failures as error:
-        raise StoreError(f"{path} cannot be {what}: {type(error).__name__}: {error}") from error
-
-
 def match(pattern: str, where: str) -> list[Found]:
     """Finds the files that a pattern matches.
 
@@ -67,7 +57,7 @@ def match(pattern: str, where: str) -> list[Found]:
     """
     require_store(pattern, where)
     try:
-        with _told(pattern, "listed"):
+        with told(pattern, "listed"):
             return sorted(store_of(pattern).find(pattern))
     except (OSError, StoreError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
@@ -82,7 +72,7 @@ def stat(path: str) -> Found | None:
     Returns:
         Its size, time of change and checksum; None where there is none.
     """
-    with _told(path, "looked at"):
+    with told(path, "looked at"):
         return store_of(path).stat(path)
 
 
@@ -106,7 +96,7 @@ def list_folder(path: str) -> list[Found]:
     Returns:
         The files of it and of its subfolders, in the order of their paths; none where there is no folder.
     """
-    with _told(path, "listed"):
+    with told(path, "listed"):
         return sorted(found for found in store_of(path).walk(path) if not found.is_folder)
 
 
@@ -121,7 +111,7 @@ def weigh_folder(path: str) -> tuple[int, float]:
         1970. Both are 0 where there is no folder.
     """
     total, newest = 0, 0.0
-    with _told(path, "listed"):
+    with told(path, "listed"):
         for found in store_of(path).walk(path):
             total, newest = total + found.bytes, max(newest, found.changed)
     return total, newest
@@ -129,7 +119,7 @@ def weigh_folder(path: str) -> tuple[int, float]:
 
 def list_subfolders(path: str) -> list[str]:
     """Lists the names of the folders in a folder, in order; none where there is no folder."""
-    with _told(path, "listed"):
+    with told(path, "listed"):
         return sorted(store_of(path).subfolders(path))
 
 
@@ -146,11 +136,12 @@ def open_binary(path: str) -> Iterator[BinaryIO]:
     Raises:
         StoreError: A remote file system does not give it; a local one raises OSError.
     """
-    with _told(path, "read"):
+    with told(path, "read"):
         stream = store_of(path).open(path)
-        try:
-            yield stream
-        finally:
+    try:
+        yield stream if is_local(path) else told_reads(path, stream)
+    finally:
+        with told(path, "read"):
             stream.close()
 
 
@@ -184,13 +175,13 @@ def read_range(path: str, start: int, size: int) -> bytes:
     Returns:
         The bytes; fewer where the file ends before.
     """
-    with _told(path, "read"):
+    with told(path, "read"):
         return store_of(path).read_range(path, start, size)
 
 
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a whole file that nothing else writes."""
-    with _told(path, "written"):
+    with told(path, "written"):
         store_of(path).write(path, data)
 
 
@@ -211,8 +202,12 @@ def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
     Raises:
         StoreError: A remote file system does not take it; a local one raises OSError.
     """
-    with _told(path, "written"), store_of(path).publish(path, scratch) as stream:
+    with ExitStack() as stack:
+        with told(path, "written"):
+            stream = stack.enter_context(store_of(path).publish(path, scratch))
         yield stream
+        with told(path, "written"):
+            stack.close()
 
 
 def create_once(path: str, data: bytes, scratch: str) -> bool:
@@ -227,13 +222,13 @@ def create_once(path: str, data: bytes, scratch: str) -> bool:
         Whether this call wrote it. False where there is one already: even one that this call wrote, where the
         answer was lost and the call repeated, so look at what is there before you take it for another's.
     """
-    with _told(path, "written"):
+    with told(path, "written"):
         return store_of(path).create_once(path, data, scratch)
 
 
 def remove_file(path: str) -> None:
     """Removes a file; none is no error."""
-    with _told(path, "removed"):
+    with told(path, "removed"):
         store_of(path).remove_file(path)
 
 
@@ -244,7 +239,7 @@ def remove_folder(path: str) -> None:
         JobError: It cannot be removed, or not all of it.
     """
     try:
-        with _told(path, "removed"):
+        with told(path, "removed"):
             store_of(path).remove_folder(path)
     except OSError as error:
         raise JobError(f"{path} cannot be removed: {error}") from error

@@ -50,7 +50,7 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
     require_store(path, "tokenize.tokenizer")
     try:
         return _read(path)
-    except JobError as error:
+    except (JobError, OSError) as error:
         raise ConfigError(f"tokenize.tokenizer: {error}") from error
 
 

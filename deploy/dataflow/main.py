@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from pipeline.cli import main, make_parser
 from pipeline.commands import DONE, say
-from pipeline.options import unknown_options
+from pipeline.flags import unknown_options
 from transforms.arrays.errors import ConfigError
 
 if TYPE_CHECKING:

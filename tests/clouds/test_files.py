@@ -197,6 +197,17 @@ def test_bucket_that_is_not_there_is_told_in_a_sentence(cloud):
         files.match(f"{cloud.scheme}:///a", "read.files")
 
 
+@pytest.mark.parametrize("cloud", ["hdfs"], indirect=True)
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_wildcard_may_be_in_the_first_folder(cloud, slashes):
+    name = cloud.root.rpartition("/")[2]
+    for path in (f"hdfs:{slashes}{name}/a.jsonl", f"hdfs:{slashes}{name}.jsonl"):
+        files.write_bytes(path, b"12")
+        pattern = path.replace(name, f"{name[:-1]}*")
+        assert [(found.path, found.bytes) for found in files.match(pattern, "read.files")] == [(path, 2)]
+    assert files.match(f"hdfs:{slashes}*{name}.jsonl", "read.files")[0].bytes == 2
+
+
 def test_folder_markers_are_no_files(cloud):
     if cloud.scheme == "hdfs":
         pytest.skip("has folders")

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.cli import make_parser
-from pipeline.options import unknown_options
+from pipeline.flags import unknown_options
 from tests.dataflow.image import copies, instructions
 from tests.dataflow.worlds import ROOT
 

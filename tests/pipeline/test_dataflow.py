@@ -63,11 +63,22 @@ def test_options_that_would_go_wrong_late_are_refused(given, said):
 
 @pytest.mark.parametrize(
     ("run_id", "name"),
-    [("first", "oblong-first"), ("2030.01.01_a", "oblong-2030-01-01-a"), ("A--b.", "oblong-a-b")],
+    [
+        ("first", "oblong-first"),
+        ("2030.01.01_a", "oblong-2030-01-01-a-57fb5841"),
+        ("A--b.", "oblong-a-b-968fd0a5"),
+        ("x" * 56, "oblong-" + "x" * 56),
+        ("x" * 57, "oblong-" + "x" * 47 + "-ae14a256"),
+    ],
 )
 def test_jobs_are_named_after_their_run_as_dataflow_takes_it(run_id, name):
     assert job_name(SimpleNamespace(run_id=run_id)) == name
     check_dataflow(options(job_name=name))
+
+
+def test_runs_that_differ_have_jobs_that_differ():
+    runs = ["a.b", "a_b", "A-b", "a-b", "a-b.", "x" * 70 + "1", "x" * 70 + "2"]
+    assert len({job_name(SimpleNamespace(run_id=run)) for run in runs}) == len(runs)
 
 
 def test_what_the_service_puts_after_an_error_is_taken_off():

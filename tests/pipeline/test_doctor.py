@@ -8,7 +8,7 @@ from pipeline.config import load_config
 from pipeline.doctor import examine
 from pipeline.job import prepare
 from pipeline.options import check_options
-from pipeline.reach import check_image
+from pipeline.reach import Untold, check_image
 from tests.runs import contents, oblong, some_rows, write_jsonl
 from transforms.arrays.errors import ConfigError
 
@@ -120,7 +120,10 @@ def test_workers_outside_are_asked(examined):
 def test_prism_must_be_where_it_is_said_to_be(examined, tmp_path):
     found = examined("--runner=PrismRunner", f"--prism_location={tmp_path}/prism")["engine"]
     assert (found.ok, found.detail) == (False, f"--prism_location: there is no file {tmp_path}/prism")
-    (tmp_path / "prism").touch()
+    (tmp_path / "prism").write_text("text")
+    found = examined("--runner=PrismRunner", f"--prism_location={tmp_path}/prism")["engine"]
+    assert (found.ok, found.detail.split(";")[0]) == (False, f"--prism_location: {tmp_path}/prism is no program")
+    (tmp_path / "prism").write_text("#!/bin/sh")
     assert examined("--runner=PrismRunner", f"--prism_location={tmp_path}/prism")["engine"].ok
 
 
@@ -143,7 +146,7 @@ def test_local_places_are_out_of_reach_of_dataflow(sections):
         ("gcr.io/x/beam_python{python}_sdk:{beam}", None),
         ("apache/beam_python{python}_sdk:2.1.0", "has Beam 2.1.0, the launcher {beam}; they must agree"),
         ("apache/beam_python2.7_sdk:{beam}", "has Python 2.7, the launcher {python}; they must agree"),
-        ("apache/beam_python{python}_sdk", "has Beam None"),
+        ("apache/beam_python{python}_sdk", "--sdk_container_image: .* has no tag, which must be the launcher's Beam"),
     ],
 )
 def test_image_of_workers_must_have_the_launchers_beam_and_python(image, said):
@@ -160,4 +163,54 @@ def test_image_of_workers_must_have_the_launchers_beam_and_python(image, said):
 
 def test_image_whose_name_tells_nothing_is_said_to():
     checked = check_options({}, [*DATAFLOW, "--sdk_container_image=example/own:1"])
-    assert check_image(checked).startswith("example/own:1: its name does not tell its Beam, which must be ")
+    assert check_image(checked).startswith("example/own:1: cannot be told; its name does not say its Beam")
+    assert isinstance(check_image(checked), Untold)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ("--environment_config=beam_python2.7_sdk", "--environment_config"),
+        ("--environment_options=docker_container_image=beam_python2.7_sdk", "--environment_options"),
+    ],
+)
+def test_image_is_told_of_by_the_option_that_named_it(given, option):
+    checked = check_options({}, ["--runner=PrismRunner", "--environment_type=DOCKER", given])
+    with pytest.raises(ConfigError, match=f"^{option}: beam_python2.7_sdk has Python 2.7"):
+        check_image(checked)
+
+
+@pytest.mark.parametrize("flags", [["--runner=FlinkRunner", "--flink_master=localhost"],
+                                   ["--runner=SparkRunner", "--spark_master_url=yarn"]])  # fmt: skip
+def test_cluster_without_an_address_is_not_looked_at(examined, flags, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    found = examined(*flags)["engine"]
+    assert found.ok is None
+    assert found.detail.startswith("not looked at: --")
+
+
+def test_mistake_is_counted_once(short):
+    said = oblong("doctor", *short, "--nope=1")
+    assert said.code == 2
+    assert said.out.splitlines()[-1] == "1 thing to be mended before the job can start"
+
+
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_tokenizer_that_is_a_folder_is_told_in_a_line(short, tmp_path, command):
+    (tmp_path / "odd" / "tokenizer.json").mkdir(parents=True)
+    said = oblong(command, short[0], short[2], f"--tokenizer={tmp_path}/odd")
+    assert said.code == 2
+    assert "Traceback" not in said.out + said.err
+    assert "Is a directory" in said.out + said.err
+
+
+def test_disk_without_hard_links_is_found(examined, monkeypatch, tmp_path):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    before = contents(tmp_path)
+    monkeypatch.setattr("os.link", refuse)
+    found = examined()["output"]
+    assert not found.ok
+    assert "takes no hard link (Operation not permitted)" in found.detail
+    assert contents(tmp_path) == before

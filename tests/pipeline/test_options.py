@@ -1,7 +1,7 @@
 import pytest
 from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, StandardOptions
 
-from pipeline.options import check_options, flags_of
+from pipeline.options import check_options
 from pipeline.runners import REFUSED, RUNNERS
 from pipeline.workers import cores_here
 from tests.markdown import ROOT
@@ -46,10 +46,6 @@ def test_options_of_every_kind_pass_through():
     assert "streaming" not in found
 
 
-def test_flags_are_spelled_as_beam_reads_them():
-    assert flags_of({"a": 1, "b": True, "c": False, "d": None, "e": ["x", 2]}) == ["--a=1", "--b", "--e=x", "--e=2"]
-
-
 @pytest.mark.parametrize(
     ("section", "flags", "said"),
     [
@@ -69,6 +65,7 @@ def test_flags_are_spelled_as_beam_reads_them():
             [],
             "beam.direct_num_worker: there is no such option; did you mean beam.direct_num_workers?",
         ),
+        ({"config": "x"}, [], "beam.config: there is no such option; see Beam's own options"),
         ({"direct_num_workers": "x"}, [], "beam.direct_num_workers: invalid int value: 'x'"),
         ({"runner": "DirectRuner"}, [], "--runner: 'DirectRuner' is not known; did you mean DirectRunner?"),
         ({}, ["--runner=Nope"], "--runner: 'Nope' is not known; one of DataflowRunner, DirectRunner, "),
@@ -199,6 +196,20 @@ def test_jobs_can_be_left_alone_where_nothing_of_them_runs_in_the_launcher(flags
             "--template_location: a classic template would freeze one attempt",
         ),
         (["--s3_secret_access_key=x"], "--s3_secret_access_key: options end up in the job's description and in logs"),
+        (["--job_endpoint=host:8099"], "--job_endpoint: DirectRunner makes nothing of it; name the --runner it is for"),
+        ([*CLOUD, "--environment_type=DOCKER"], "--environment_type: DataflowRunner makes nothing of it"),
+        (
+            ["--runner=PrismRunner", "--environment_type=nonsense"],
+            "--environment_type: 'nonsense' is not known; one of DOCKER, EXTERNAL, LOOPBACK, PROCESS",
+        ),
+        (
+            ["--runner=PrismRunner", "--environment_type=PROCESS"],
+            "--environment_config: PROCESS needs a command that starts a worker; write {",
+        ),
+        (
+            ["--runner=PrismRunner", "--environment_type=PROCESS", "--environment_config=boot"],
+            "--environment_config: 'boot' is no JSON object",
+        ),
         (["--streaming"], "--streaming: a job reads a corpus to its end and cannot be a stream; leave it out"),
         (["--storage_level=DISK_ONLY"], "--storage_level: DirectRunner has no such option; SparkRunner has"),
         (["--dry_run=true"], "--dry_run: DirectRunner has none; DataflowRunner has"),
@@ -206,6 +217,26 @@ def test_jobs_can_be_left_alone_where_nothing_of_them_runs_in_the_launcher(flags
 )
 def test_options_that_would_go_wrong_late_are_refused_at_once(flags, said):
     assert refusal({}, *flags).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("section", "flags", "chosen", "saves"),
+    [
+        ({}, [], True, False),
+        ({}, ["--save_main_session"], False, True),
+        ({"save_main_session": True}, [], False, True),
+        ({"save_main_session": False}, [], False, False),
+    ],
+)
+def test_switch_of_the_user_keeps_its_other_side_from_being_chosen(section, flags, chosen, saves):
+    checked = check_options(section, [*CLOUD, *flags])
+    assert ("--no_save_main_session" in checked.chosen) is chosen
+    assert checked.options.get_all_options()["save_main_session"] is saves
+
+
+@pytest.mark.parametrize("given", ['--environment_config={"command": "c"}', "--environment_option=process_command=c"])
+def test_processes_with_a_command_are_taken(given):
+    assert check_options({}, ["--runner=PrismRunner", "--environment_type=PROCESS", given]).shared_disk is False
 
 
 def test_secrets_are_not_repeated_in_the_refusal():

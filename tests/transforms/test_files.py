@@ -156,6 +156,17 @@ def test_try_that_fails_publishes_nothing(tmp_path):
     assert not (tmp_path / "scratch").exists()
 
 
+def test_disk_without_hard_links_is_told_in_a_sentence(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    message = f"^{tmp_path}/a cannot be written once: its disk takes no hard link \\(Operation not permitted\\); use"
+    with pytest.raises(JobError, match=message):
+        files.create_once(f"{tmp_path}/a", b"1", f"{tmp_path}/scratch")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_file_is_created_once_and_the_first_one_stays(tmp_path):
     path, scratch = tmp_path / "manifest.json", str(tmp_path / "scratch")
     assert files.create_once(str(path), b"first", scratch)

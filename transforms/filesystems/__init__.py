@@ -53,6 +53,8 @@ def store_of(path: str) -> Store:
     scheme = scheme_of(path)
     if scheme is None:
         return LOCAL
+    if scheme == "file":
+        raise ConfigError(f"{path} is on this machine's disk: write the path without file://")
     kind = STORES.get(scheme) or (Beams if scheme in _schemes_of_beam() else None)
     if kind is None:
         known = [f"{name}://" for name in STORES]

@@ -52,7 +52,7 @@ class Hdfs(Store):
 
     def _place(self, path: str) -> str:
         """The path that the namenode knows: with full addresses, what follows the server."""
-        rest = path.removeprefix("hdfs://").lstrip("/")
+        rest = path.removeprefix("hdfs:").lstrip("/")
         if self._full_urls:
             rest = rest.partition("/")[2]
         return f"/{rest}"
@@ -70,7 +70,7 @@ class Hdfs(Store):
             yield from () if found is None else (found,)
             return
         deepest = math.inf if "**" in pattern else sum(map(pattern.count, "/?["))
-        walked = self._walk(posixpath.dirname(fixed), deepest)
+        walked = self._walk(fixed.rpartition("/")[0], deepest)
         yield from (found for found in walked if not found.is_folder and matches(found.path))
 
     def walk(self, folder: str) -> Iterator[Found]:

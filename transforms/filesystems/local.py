@@ -106,6 +106,10 @@ class Local(Store):
                 os.link(own, path)
             except FileExistsError:
                 return False
+            except OSError as error:
+                raise JobError(
+                    f"{path} cannot be written once: its disk takes no hard link ({error.strerror}); use another disk"
+                ) from error
         return True
 
     def remove_file(self, path: str) -> None:

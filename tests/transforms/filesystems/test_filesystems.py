@@ -42,6 +42,12 @@ def test_unknown_scheme_is_refused_with_the_closest():
         require_store("gcs://b/x", "RUN")
 
 
+def test_address_of_a_local_file_is_refused_with_the_remedy():
+    message = r"^read.files: file:///data/a.jsonl is on this machine's disk: write the path without file://$"
+    with pytest.raises(ConfigError, match=message):
+        require_store("file:///data/a.jsonl", "read.files")
+
+
 class Archive(type(FileSystems.get_filesystem("/"))):
     """A file system of somebody else's, which Beam knows."""
 
