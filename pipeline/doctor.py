@@ -18,7 +18,7 @@ from pipeline.config import load_config
 from pipeline.dataflow import check_places
 from pipeline.description import VERSIONED
 from pipeline.job import prepare
-from pipeline.options import check_options
+from pipeline.options import check_options, parse_options
 from pipeline.reach import Untold, check_image, image_of, reach
 from pipeline.resources import check_room
 from transforms.arrays.engines import choose_engine
@@ -133,8 +133,6 @@ def check_packages() -> str:
 
 def use_flags(flags: Sequence[str]) -> str:
     """Gives the file systems the options on the command line, before the configuration is read through one."""
-    from pipeline.options import parse_options
-
     use_options(parse_options(flags))
     extras = {"gcp": "google.cloud.storage", "aws": "boto3", "hdfs": "hdfs"}
     there = [name for name, module in extras.items() if _is_there(module)]

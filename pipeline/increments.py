@@ -84,11 +84,12 @@ def only_new(corpus: Corpus, earlier: Iterable[Manifest], config: Config, now: f
     """
     earlier = list(earlier)
     known = {entry["file"]: entry for manifest in earlier for entry in manifest["inputs"]}
+    settled = now - parse_age(config.run.min_age, "run.min_age")
     new, changed, young = [], [], []
     for file in corpus.files:
         if file.file in known and _is_as_before(file, known[file.file]):
             continue
-        if file.changed > now - parse_age(config.run.min_age, "run.min_age"):
+        if file.changed > settled:
             young.append(file)
         elif file.file in known:
             changed.append(file)
@@ -141,7 +142,7 @@ def check_increment(config: Config, increment: Increment, run_id: str) -> None:
             "to read such files again, or put what is new into files of its own"
         )
     path = turn_path(config.write.path, increment.number)
-    holder = json.loads(read_bytes(path))["run_id"] if exists(path) else run_id
+    holder = _holder(path) if exists(path) else run_id
     if holder != run_id:
         raise ConfigError(
             f"run.incremental: generation {increment.number} of {config.write.path} belongs to run {holder}, which is "
@@ -170,12 +171,17 @@ def take_turn(output: str, number: int, run_id: str, attempt: str, scratch: str)
     path = turn_path(output, number)
     if create_once(path, canonical({"run_id": run_id, "attempt": attempt}), scratch):
         return
-    holder = json.loads(read_bytes(path))["run_id"]
+    holder = _holder(path)
     if holder != run_id:
         raise JobError(
             f"generation {number} of {output} was taken meanwhile by run {holder}; nothing is committed; "
             "run again, for what is new then"
         )
+
+
+def _holder(path: str) -> str:
+    """The run that has taken a generation."""
+    return str(json.loads(read_bytes(path))["run_id"])
 
 
 def turn_path(output: str, number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import ConfigError
@@ -36,17 +36,6 @@ class Beams(Store):
         """See `Store`."""
         for about in FileSystems.match([pattern])[0].metadata_list:
             yield Found(about.path, about.size_in_bytes, about.last_updated_in_seconds)
-
-    def open(self, path: str) -> BinaryIO:
-        """See `Store`."""
-        stream: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        return stream
-
-    def read_range(self, path: str, start: int, size: int) -> bytes:
-        """See `Store`."""
-        with self.open(path) as stream:
-            stream.seek(start)
-            return stream.read(size)
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See `Store`."""

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import JobError
@@ -68,17 +67,6 @@ class Local(Store):
         if not Path(folder).is_dir():
             return []
         return [path.name for path in Path(folder).iterdir() if path.is_dir()]
-
-    def open(self, path: str) -> BinaryIO:
-        """See `Store`."""
-        stream: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        return stream
-
-    def read_range(self, path: str, start: int, size: int) -> bytes:
-        """See `Store`."""
-        with self.open(path) as stream:
-            stream.seek(start)
-            return stream.read(size)
 
     def write(self, path: str, data: bytes) -> None:
         """See `Store`."""

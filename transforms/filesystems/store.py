@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
-from apache_beam.io.filesystem import FileSystem
+from apache_beam.io.filesystem import CompressionTypes, FileSystem
+from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import ConfigError
 
@@ -83,13 +84,16 @@ class Store(ABC):
     def subfolders(self, folder: str) -> list[str]:
         """Lists the names of the folders in a folder."""
 
-    @abstractmethod
     def open(self, path: str) -> BinaryIO:
-        """Opens a file for reading."""
+        """Opens a file for reading: as Beam does, unless there is a better way."""
+        stream: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return stream
 
-    @abstractmethod
     def read_range(self, path: str, start: int, size: int) -> bytes:
-        """Reads a few bytes of a file, without asking for more."""
+        """Reads a few bytes of a file; where a request is dear, without asking for more."""
+        with self.open(path) as stream:
+            stream.seek(start)
+            return stream.read(size)
 
     @abstractmethod
     def write(self, path: str, data: bytes) -> None:
