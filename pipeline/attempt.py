@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pipeline.description import describe
-from pipeline.generations import note_spills
+from pipeline.leftovers import note_spills
 from pipeline.manifest import canonical
 from pipeline.workers import unit_bytes
 from transforms.arrays.errors import ConfigError, JobError

@@ -201,14 +201,16 @@ def runs_command(args: argparse.Namespace, rest: list[str]) -> int:
 def gc_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Shows and removes leftovers: `oblong gc`."""
     from pipeline.age import parse_age
-    from pipeline.generations import delete, find_leftovers
+    from pipeline.leftovers import find_leftovers, remove
 
     if args.keep_last is not None and args.keep_last < 1:
         raise ConfigError(f"--keep-last: {args.keep_last} is too small; it must be at least 1")
     reach_files(rest)
-    found = find_leftovers(args.output, parse_age(args.older_than, "--older-than"), args.keep_last)
-    if args.delete:
-        delete(found)
+    found = []
+    for leftover in find_leftovers(args.output, parse_age(args.older_than, "--older-than"), args.keep_last):
+        if args.delete:
+            remove(leftover)
+        found.append(leftover)
     if args.json:
         show_json({"deleted": args.delete, "leftovers": [leftover._asdict() for leftover in found]})
         return DONE

@@ -11,7 +11,7 @@ import apache_beam as beam
 from pipeline.increments import take_turn
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
 from transforms.arrays.errors import JobError
-from transforms.files import create_once, exists, list_folder, read_bytes, remove_folder
+from transforms.files import create_once, exists, list_folder, persist, read_bytes, remove_folder
 from transforms.step import Counts
 
 if TYPE_CHECKING:
@@ -64,15 +64,17 @@ class Commit(beam.DoFn):
     Args:
         described: Where the manifest stands, as far as it was known before.
         job: For its folders and its limit on dead letters.
+        spills: Where the attempt has spilled rows; None for nowhere.
     """
 
-    def __init__(self, described: str, job: Job) -> None:
+    def __init__(self, described: str, job: Job, spills: str | None = None) -> None:
         self._described = described
         self._run_folder = job.run_folder
         self._fingerprint, self._recipe = job.fingerprint, job.recipe
         self._output = job.config.write.path
         self._attempt = job.attempt
         self._scratch = job.scratch_folder
+        self._spills = spills
         self._limit = job.config.run.max_dead_letters
 
     def process(
@@ -98,6 +100,7 @@ class Commit(beam.DoFn):
             "totals": totals,
         }
         self._check((*manifest["files"], *manifest["dead_letters"]))
+        persist(f"{self._run_folder}/{self._attempt}")
         if manifest["generation"] is not None:
             take_turn(self._output, manifest["generation"]["number"], manifest["run_id"], self._attempt, self._scratch)
         create_once(path, seal(manifest), self._scratch)
@@ -113,8 +116,9 @@ class Commit(beam.DoFn):
                 f"{self._run_folder}/{MANIFEST} was committed meanwhile by a run with another configuration, tokenizer "
                 "or inputs; choose another run.id"
             )
-        with suppress(JobError):
-            remove_folder(self._scratch)
+        for folder in filter(None, (self._spills, self._scratch)):  # in this order: the second names the first
+            with suppress(JobError):
+                remove_folder(folder)
         return winner
 
     def _placed(self, files: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

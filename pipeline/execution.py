@@ -117,7 +117,7 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
             raise explained from error
         finally:
             if not leave:
-                for left in filter(None, (job.scratch_folder, spills)):
+                for left in filter(None, (spills, job.scratch_folder)):  # in this order: the second names the first
                     with suppress(JobError):
                         remove_folder(left)
     return Ending("done")

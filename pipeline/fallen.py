@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transforms.arrays.errors import JobError
 from transforms.arrays.isolate import how_it_ended
-from transforms.breadcrumbs import BEHIND, READING, TOKENIZING, Breadcrumbs, Crumb
+from transforms.breadcrumbs import BEHIND, READING, TOKENIZING, WRITING, Breadcrumbs, Crumb
 from transforms.files import is_local, list_subfolders
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ GRACE = 20.0
 
 SIGNALLED = 128  # a shell gives this and the signal's number for a process that was killed
 
-STEPS = {READING: "reading", TOKENIZING: "tokenizing", BEHIND: "in a step behind tokenizing, at"}
+STEPS = {
+    READING: "reading",
+    TOKENIZING: "tokenizing",
+    BEHIND: "in a step behind tokenizing, at",
+    WRITING: "writing the shard",
+}
 
 
 def lay_breadcrumbs(job: Job, folder: str) -> Breadcrumbs:
@@ -140,7 +145,7 @@ def watch_workers(grace: float = GRACE) -> Iterator[Fallen]:
 
 def _doing(crumbs: Sequence[Crumb]) -> str:
     if not crumbs:
-        return "neither reading nor tokenizing"
+        return "neither reading, nor tokenizing, nor writing a shard"
     told = [f"{STEPS.get(crumb.step, crumb.step)} {crumb.place}" for crumb in crumbs]
     return " or ".join(told[:3]) + (f" or at one of {len(told) - 3} more places" if len(told) > 3 else "")
 

@@ -111,10 +111,11 @@ def build_job(
     ).with_output_types(Counts)
 
     if config.run.shuffles:
-        shards = dealt | "WriteShards" >> WriteShards(config.write, shape, AsSingleton(gate), progress, spills)
+        writing = WriteShards(config.write, shape, AsSingleton(gate), progress, spills, breadcrumbs)
+        shards = dealt | "WriteShards" >> writing
     else:
         shards = written.shards
     # {files, counts}
-    commit = beam.ParDo(Commit(attempt.described, job), AsSingleton(gate), AsIter(shards), AsIter(buried))
+    commit = beam.ParDo(Commit(attempt.described, job, spills), AsSingleton(gate), AsIter(shards), AsIter(buried))
     # On one element of its own, so that it runs for no rows too.
     return pipeline | "Once" >> beam.Create([None]) | "Commit" >> commit.with_output_types(dict[str, Any])

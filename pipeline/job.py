@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.increments import Increment, earlier_generations, only_new
-from pipeline.manifest import MANIFEST, canonical
+from pipeline.manifest import ATTEMPTS, MANIFEST, canonical
 from transforms.arrays.engines import choose_engine
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer
 from transforms.arrays.formats import schema_of
@@ -128,7 +128,7 @@ def prepare(config: Config, *, extras: bool = True) -> Job:
         recipe=recipe,
         increment=increment,
         run_id=config.run.id or fingerprint[:16],
-        attempt=f"attempt-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        attempt=f"{ATTEMPTS}{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
         created=f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",
     )
 

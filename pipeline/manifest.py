@@ -16,6 +16,8 @@ FORMAT_VERSION = 1
 
 MANIFEST = "manifest.json"
 
+ATTEMPTS = "attempt-"  # how the folders of attempts begin, beside it, and their scratch folders
+
 LARGEST = 1 << 30  # bytes of a manifest: some millions of files
 
 Manifest = dict[str, Any]

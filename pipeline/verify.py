@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import google_crc32c
 
 from pipeline.contradictions import Claims, contradictions, read_claims
-from pipeline.manifest import MANIFEST, folder_of, read_whole, seal
+from pipeline.manifest import ATTEMPTS, MANIFEST, folder_of, read_whole, seal
 from pipeline.reading_back import UNREADABLE, count_letters, place_of, read_batches, told
 from pipeline.shard_rows import ShardRows
 from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
 CHUNK = 8 << 20
-
-ATTEMPTS = "attempt-"  # how the folders of attempts begin, and their scratch folders
 
 
 class Verdict(NamedTuple):

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
     from transforms.arrays.readers import Source
 
-READING, TOKENIZING, BEHIND = "reading", "tokenizing", "behind"
+READING, TOKENIZING, BEHIND, WRITING = "reading", "tokenizing", "behind", "writing"
 
 
 class Crumb(NamedTuple):
     """What a worker was at.
 
     Attributes:
-        step: `READING`, `TOKENIZING`, or `BEHIND`: in a step behind tokenizing.
-        place: The unit of work, the batch in it and the batch's rows, as far as they are known, for a person.
+        step: `READING`, `TOKENIZING`, `BEHIND`: in a step behind tokenizing, or `WRITING`.
+        place: The unit of work, the batch in it and the batch's rows, as far as they are known, or the shard; for a
+            person.
     """
 
     step: str
@@ -78,6 +79,18 @@ class Breadcrumbs:
         trail = self._trail()
         trail.unit, trail.batches = "", 0
         trail.erase()
+
+    def at_shard(self, stem: str) -> None:
+        """Notes that a shard is being written.
+
+        Args:
+            stem: Its path without suffix.
+        """
+        self._trail().write(WRITING, stem)
+
+    def past_shard(self) -> None:
+        """Notes that the shard is written."""
+        self._trail().erase()
 
     def of_the_dead(self) -> list[Crumb]:
         """Reads what workers were at whose processes have died.

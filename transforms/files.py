@@ -185,6 +185,16 @@ def write_bytes(path: str, data: bytes) -> None:
         store_of(path).write(path, data)
 
 
+def persist(folder: str) -> None:
+    """Makes sure that the files below a folder are there, under their names, after a loss of power too.
+
+    Args:
+        folder: Whose files have been written and put in place; nothing writes to it any more.
+    """
+    with told(folder, "written"):
+        store_of(folder).persist(folder)
+
+
 @contextmanager
 def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
     """Writes a file that appears under its name only when it is whole.

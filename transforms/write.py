@@ -21,6 +21,7 @@ from transforms.shuffle import GroupShards, load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from transforms.breadcrumbs import Breadcrumbs
     from transforms.progress import Progress
 
 FileRecord = dict[str, Any]
@@ -40,6 +41,7 @@ class WriteShards(beam.PTransform):
         gate: A singleton side input to wait for before anything is written; None for nothing.
         progress: Where to note what has been written; None for nowhere.
         spill_dir: For rows on their way: see `GroupShards`.
+        breadcrumbs: Where to note which shard is being written; None for nowhere.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class WriteShards(beam.PTransform):
         gate: Any | None = None,
         progress: Progress | None = None,
         spill_dir: str | None = None,
+        breadcrumbs: Breadcrumbs | None = None,
     ) -> None:
         super().__init__()
         self._spill_dir = spill_dir
+        self._breadcrumbs = breadcrumbs
         self._writing = writing
         self._shape = shape
         self._gate = gate
@@ -62,19 +66,24 @@ class WriteShards(beam.PTransform):
         dealt = rows | "Key" >> beam.ParDo(keyed, self._shape).with_output_types(tuple[str, pa.RecordBatch])
         grouped = dealt | GroupShards(self._spill_dir)
         waits = [] if self._gate is None else [self._gate]
-        write = beam.ParDo(_Write(self._writing, self._shape, self._progress), *waits)
+        write = beam.ParDo(_Write(self._writing, self._shape, self._progress, self._breadcrumbs), *waits)
         return grouped | "Write" >> write.with_output_types(FileRecord)
 
 
 class _Write(beam.DoFn):
-    def __init__(self, writing: Writing, shape: Shape, progress: Progress | None) -> None:
+    def __init__(
+        self, writing: Writing, shape: Shape, progress: Progress | None, breadcrumbs: Breadcrumbs | None
+    ) -> None:
         self._writing = writing
         self._shape = shape
         self._progress = progress
+        self._breadcrumbs = breadcrumbs
 
     def process(self, shard: tuple[str, Iterable[Any]], gate: object = None) -> Iterator[FileRecord]:
         """Writes one shard in every format."""
         stem, parts = shard
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.at_shard(stem)
         batches = load(parts)
         bucket, dealt = Shard.parse(stem).bucket, sum(batch.num_rows for batch in batches)
         if is_padded(batches[0]):
@@ -86,6 +95,8 @@ class _Write(beam.DoFn):
         record["counts"]["dropped.remainder"] = dealt - record["counts"]["rows_written"]
         if self._progress is not None:
             self._progress.note(files=len(record["files"]), written=record["counts"]["rows_written"])
+        if self._breadcrumbs is not None:
+            self._breadcrumbs.past_shard()
         yield record
 
 

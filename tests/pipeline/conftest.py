@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.runs import KEEP, Said, oblong, set_flags, some_rows, write_jsonl, write_tokenizer
+from tests.runs import KEEP, Said, oblong, reseal, set_flags, some_rows, write_jsonl, write_tokenizer
+
+DAY = 86400
 
 COLUMNS = ["input_ids", "attention_mask", "token_type_ids", "special_tokens_mask", "length", "row_id"]
 
@@ -223,3 +227,29 @@ def sections(tmp_path, tokenizer):
         "tokenize": {"tokenizer": str(tokenizer)},
         "write": {"path": str(tmp_path / "out")},
     }
+
+
+def age(folder, seconds):
+    """Makes a folder look as if nothing had touched it for a while."""
+    then = time.time() - seconds
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (then, then))
+
+
+@pytest.fixture
+def output(pairs, tmp_path):
+    """A data set of three runs, leftovers of all kinds, and a run that is damaged."""
+    out = tmp_path / "out"
+    for number, name in enumerate(["b", "a", "c"]):
+        run = pairs.copy(out / "runs" / name)
+        reseal(run.folder, lambda m, n=name, i=number: m.update(run_id=n, created=f"2026-01-0{i + 1}T00:00:00Z"))
+    for leftover in ("a/attempt-old/train/x.parquet", "a/attempt-older.tmp/0f", "gone/attempt-x/tokenizer/t.json"):
+        path = out / "runs" / leftover
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"12345")
+    damaged = pairs.copy(out / "runs" / "damaged")
+    (damaged.folder / "manifest.json").write_text("{")
+    (damaged.folder / "attempt-stray").mkdir()
+    (out / "runs" / "notes.txt").write_text("a file is no run")
+    age(out / "runs", 10 * DAY)
+    return out

@@ -17,7 +17,9 @@ LETTERS = [{"path": "dead_letters/part-00000-of-00001.jsonl", "rows": 1, "bytes"
 def commit(tmp_path):
     """Commits an attempt at a run, whose files are on disk."""
 
-    def start(attempt="attempt-1", fingerprint="f", counts=COUNTS, size=3, limit=0.5, run="run", generation=None):
+    def start(
+        attempt="attempt-1", fingerprint="f", counts=COUNTS, size=3, limit=0.5, run="run", generation=None, **more
+    ):
         folder = tmp_path / run
         for path, data in (("train/b/x.parquet", b"abc"), ("train/a/y.parquet", b"abc"), (LETTERS[0]["path"], b"{}")):
             (folder / attempt / path).parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +28,8 @@ def commit(tmp_path):
             {"files": [{"path": "train/b/x.parquet", "bytes": size}], "counts": {"rows_written": 2, "tokens": 5}},
             {"files": [{"path": "train/a/y.parquet", "bytes": 3}], "counts": {"rows_written": 1, "tokens": 6}},
         ]
+        if "without" in more:
+            (folder / attempt / more["without"]).unlink()
         job = SimpleNamespace(
             run_folder=str(folder),
             attempt=attempt,
@@ -42,7 +46,7 @@ def commit(tmp_path):
         known = Path(job.scratch_folder, "described.json")
         known.parent.mkdir(exist_ok=True)
         known.write_text(json.dumps(described))
-        return list(Commit(str(known), job).process(None, counts, shards, LETTERS))
+        return list(Commit(str(known), job, more.get("spills")).process(None, counts, shards, LETTERS))
 
     return start
 
@@ -159,3 +163,18 @@ def test_reasons_are_named_the_most_frequent_first():
 def test_counts_add_up_by_name():
     assert add_counts([]) == {}
     assert add_counts(iter([{"a": 1}, {"b": 2, "a": 3}, {}])) == {"a": 4, "b": 2}
+
+
+def test_spills_are_cleared_up_before_the_note_that_names_them(commit, tmp_path):
+    spills = tmp_path / "fast" / "oblong-run-attempt-1"
+    spills.mkdir(parents=True)
+    commit(spills=str(spills))
+    assert not spills.exists()
+    assert not (tmp_path / "run" / "attempt-1.tmp").exists()
+
+
+def test_attempt_of_which_somebody_removed_a_file_is_not_committed(commit, tmp_path):
+    """As `oblong gc --older-than 0` does while the job runs."""
+    with pytest.raises(JobError, match=r"attempt-1/train/b/x\.parquet was written with 3 bytes and has None"):
+        commit(without="train/b/x.parquet")
+    assert not (tmp_path / "run" / "manifest.json").exists()

@@ -65,9 +65,11 @@ def test_isolation_is_not_proposed_where_it_would_not_help(tmp_path):
         end_worker(-6)
     killed = "a worker process was killed by SIGABRT while it was"
     assert str(fallen.explain(Breadcrumbs(str(tmp_path)), isolate=False)) == (
-        f"{killed} neither reading nor tokenizing; nothing is committed"
+        f"{killed} neither reading, nor tokenizing, nor writing a shard; nothing is committed"
     )
-    assert str(fallen.explain(None, isolate=False)).startswith(f"{killed} neither reading nor tokenizing;")
+    assert str(fallen.explain(None, isolate=False)).startswith(
+        f"{killed} neither reading, nor tokenizing, nor writing a shard;"
+    )
     notes = die(tmp_path)
     assert str(fallen.explain(notes, isolate=True)).endswith("2 rows; nothing is committed")
     (file,) = tmp_path.iterdir()

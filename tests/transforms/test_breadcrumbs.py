@@ -23,7 +23,7 @@ notes = Breadcrumbs(sys.argv[1])
 batch = pa.record_batch({"row_id": row_ids("a.jsonl", np.array([10, 20, 31])), "text": ["a", "b", "c"]})
 notes.at_unit([Source("in/a.jsonl", "a.jsonl", 0, 4096)])
 for step in sys.argv[2].split():
-    getattr(notes, step)(*([batch] if step == "at_batch" else []))
+    getattr(notes, step)(*({"at_batch": [batch], "at_shard": ["train/part-00000-of-00001"]}.get(step, [])))
 """
 
 
@@ -47,6 +47,8 @@ UNIT = "in/a.jsonl, bytes 0 to 4096"
             [Crumb("tokenizing", f"batch 2 of {UNIT}: 3 rows, a.jsonl#10 to a.jsonl#31")],
         ),
         ("at_batch past_batch past_unit", []),
+        ("past_unit at_shard", [Crumb("writing", "train/part-00000-of-00001")]),
+        ("past_unit at_shard past_shard", []),
         ("past_unit at_batch", [Crumb("tokenizing", "batch 1 of a unit of work: 3 rows, a.jsonl#10 to a.jsonl#31")]),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import posixpath
@@ -71,7 +72,16 @@ class Local(Store):
     def write(self, path: str, data: bytes) -> None:
         """See `Store`."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(data)
+        with Path(path).open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def persist(self, folder: str) -> None:
+        """See `Store`; the folders above may be new as well."""
+        below = [place for place, _, _ in os.walk(folder)]
+        for place in (*below, *map(str, Path(folder).absolute().parents)):
+            _sync_folder(place)
 
     @contextmanager
     def publish(self, path: str, scratch: str) -> Iterator[BinaryIO]:
@@ -98,6 +108,7 @@ class Local(Store):
                 raise JobError(
                     f"{path} cannot be written once: its disk takes no hard link ({error.strerror}); use another disk"
                 ) from error
+            _sync_folder(Path(path).parent)
         return True
 
     def remove_file(self, path: str) -> None:
@@ -117,6 +128,19 @@ def _regular(path: str) -> Found | None:
     except OSError:
         return None
     return Found(path, about.st_size, about.st_mtime) if stat.S_ISREG(about.st_mode) else None
+
+
+def _sync_folder(folder: str | Path) -> None:
+    """Brings a folder's names to the disk; not of one that may not be read, or whose disk knows no such thing."""
+    with suppress(PermissionError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(opened)
 
 
 @contextmanager

@@ -99,6 +99,9 @@ class Store(ABC):
     def write(self, path: str, data: bytes) -> None:
         """Writes a whole file that nothing else writes."""
 
+    def persist(self, folder: str) -> None:  # noqa: B027 - most keep what they have answered for
+        """Makes names of files below a folder outlive a loss of power: see `transforms.files.persist`."""
+
     @abstractmethod
     def publish(self, path: str, scratch: str) -> AbstractContextManager[BinaryIO]:
         """Writes a file that appears under its name only when it is whole: see `transforms.files.publish`."""

@@ -1,0 +1,53 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from transforms.filesystems.local import Local
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The files and folders that were brought to the disk, and the names that were given, in order."""
+    done = []
+    fsync, link, replace = os.fsync, os.link, os.replace
+
+    def note(what, path):
+        done.append((what, Path(path).name))
+
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (note("sync", Path(f"/proc/self/fd/{file}").readlink()), fsync(file))[1]
+    )
+    monkeypatch.setattr(os, "link", lambda source, target: (link(source, target), note("name", target))[0])
+    monkeypatch.setattr(os, "replace", lambda source, target: (replace(source, target), note("name", target))[0])
+    return done
+
+
+def test_written_file_is_on_the_disk(tmp_path, synced):
+    Local().write(f"{tmp_path}/new/a", b"abc")
+    assert (tmp_path / "new" / "a").read_bytes() == b"abc"
+    assert synced == [("sync", "a")]
+
+
+def test_published_file_is_on_the_disk_before_it_has_its_name(tmp_path, synced):
+    with Local().publish(f"{tmp_path}/a", f"{tmp_path}/scratch") as stream:
+        stream.write(b"abc")
+    assert [what for what, _ in synced] == ["sync", "name"]
+    assert synced[1] == ("name", "a")
+    assert synced[0][1] not in ("a", "scratch")
+
+
+def test_file_that_is_created_once_is_on_the_disk_before_and_its_name_after(tmp_path, synced):
+    assert Local().create_once(f"{tmp_path}/out/a", b"abc", f"{tmp_path}/scratch")
+    assert [what for what, _ in synced] == ["sync", "name", "sync"]
+    assert synced[1:] == [("name", "a"), ("sync", "out")]
+
+
+def test_names_below_a_folder_are_persisted_and_those_of_the_folders_above(tmp_path, synced):
+    (tmp_path / "out" / "train" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "beside").mkdir()
+    Local().persist(f"{tmp_path}/out/train")
+    names = [name for _, name in synced]
+    assert names[:4] == ["train", "a", "out", tmp_path.name]
+    assert "beside" not in names
+    assert {what for what, _ in synced} == {"sync"}
