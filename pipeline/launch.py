@@ -104,6 +104,20 @@ def run_job(
         if job.increment.is_empty:
             return Outcome(None, job.run_folder, "nothing new", (_what_is_there(job.increment),))
         check_increment(config, job.increment, job.run_id)
+    workers, spills = _get_ready(checked, job, say)
+    try:
+        ending = execute(checked, job, workers, spills, wait=wait)
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt) and _is_committed(job):
+            raise LeftRunning(f"interrupted, and the run was committed just before: {job.run_folder}") from None
+        raise
+    if ending.status != "done":
+        return Outcome(None, job.run_folder, ending.status, (ending.note,) if ending.note else ())
+    return _finished(job)
+
+
+def _get_ready(checked: Checked, job: Job, say: Callable[[str], None] | None) -> tuple[Workers | None, str | None]:
+    """Settles what is left open, and says it: workers, where this process is to start them, and the spills' folder."""
     if checked.runner.in_cloud:
         check_places(job)
         _name_job(checked, job)
@@ -119,15 +133,7 @@ def run_job(
         check_room(job, spills)
     if checked.runner.portable:
         reach(checked)  # Beam would wait for an engine that is not there without a word
-    try:
-        ending = execute(checked, job, workers, spills, wait=wait)
-    except KeyboardInterrupt as interrupt:
-        if not str(interrupt) and _is_committed(job):
-            raise LeftRunning(f"interrupted, and the run was committed just before: {job.run_folder}") from None
-        raise
-    if ending.status != "done":
-        return Outcome(None, job.run_folder, ending.status, (ending.note,) if ending.note else ())
-    return _finished(job)
+    return workers, spills
 
 
 def _check_wait(checked: Checked, *, wait: bool) -> None:
