@@ -110,6 +110,13 @@ def test_file_that_no_list_names_is_refused(damaged):
     assert problems_of(damaged) == [f"{path}: in the run's folder, but the manifest does not name it"]
 
 
+@pytest.mark.parametrize("target", ["nowhere", ".", "/"])
+def test_link_that_no_list_names_is_refused_wherever_it_leads(damaged, target):
+    (damaged.attempt / "train" / "link").symlink_to(target)
+    path = f"{damaged.manifest['attempt']}/train/link"
+    assert problems_of(damaged) == [f"{path}: in the run's folder, but the manifest does not name it"]
+
+
 def test_file_beside_the_attempt_is_refused_too(damaged):
     (damaged.folder / "notes.txt").write_text("mine")
     assert problems_of(damaged) == ["notes.txt: in the run's folder, but the manifest does not name it"]

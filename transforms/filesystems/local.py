@@ -57,11 +57,12 @@ class Local(Store):
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See `Store`."""
-        for place, _, names in os.walk(folder):
+        for place, folders, names in os.walk(folder):
             about = self.stat(place)
             if about is not None:  # a running job moves its files
                 yield Found(f"{place}/", 0, about.changed)
-            yield from (found for name in names if (found := self.stat(f"{place}/{name}")) is not None)
+            links = [name for name in folders if os.path.islink(f"{place}/{name}")]  # noqa: PTH114 - as os.walk has it
+            yield from (found for name in (*names, *links) if (found := _entry(f"{place}/{name}")) is not None)
 
     def subfolders(self, folder: str) -> list[str]:
         """See `Store`."""
@@ -119,6 +120,16 @@ class Local(Store):
         """See `Store`."""
         with suppress(FileNotFoundError):  # somebody else was faster
             shutil.rmtree(path)
+
+
+def _entry(path: str) -> Found | None:
+    """Looks at what is no folder; a link to a folder or to nowhere is a file of its own."""
+    for look in (os.stat, os.lstat):
+        with suppress(OSError):
+            about = look(path)
+            if not stat.S_ISDIR(about.st_mode):
+                return Found(path, about.st_size, about.st_mtime)
+    return None
 
 
 def _regular(path: str) -> Found | None:

@@ -51,3 +51,12 @@ def test_names_below_a_folder_are_persisted_and_those_of_the_folders_above(tmp_p
     assert names[:4] == ["train", "a", "out", tmp_path.name]
     assert "beside" not in names
     assert {what for what, _ in synced} == {"sync"}
+
+
+def test_links_to_folders_and_to_nowhere_are_listed_and_not_followed(tmp_path):
+    (tmp_path / "in" / "folder").mkdir(parents=True)
+    (tmp_path / "in" / "file").write_bytes(b"abc")
+    for name, target in (("up", ".."), ("nowhere", "gone"), ("same", "file")):
+        (tmp_path / "in" / name).symlink_to(target)
+    found = {one.path.removeprefix(f"{tmp_path}/"): one.bytes for one in Local().walk(f"{tmp_path}/in")}
+    assert found == {"in/": 0, "in/folder/": 0, "in/file": 3, "in/up": 2, "in/nowhere": 4, "in/same": 3}
