@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +15,7 @@ from transforms.filesystems.told import told, told_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 def is_local(path: str) -> bool:
@@ -137,12 +138,12 @@ def open_binary(path: str) -> Iterator[BinaryIO]:
     Raises:
         StoreError: A remote file system does not give it; a local one raises OSError.
     """
-    with told(path, "read"):
+    with _told_reading(path):
         stream = store_of(path).open(path)
     try:
         yield stream if is_local(path) else told_reads(path, stream)
     finally:
-        with told(path, "read"):
+        with _told_reading(path):
             stream.close()
 
 
@@ -176,8 +177,13 @@ def read_range(path: str, start: int, size: int) -> bytes:
     Returns:
         The bytes; fewer where the file ends before.
     """
-    with told(path, "read"):
+    with _told_reading(path):
         return store_of(path).read_range(path, start, size)
+
+
+def _told_reading(path: str) -> AbstractContextManager[None]:
+    """What a disk of this machine raises names the file, and who reads it knows best what it is to them."""
+    return nullcontext() if is_local(path) else told(path, "read")
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -201,7 +207,7 @@ def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
         The stream to write to.
 
     Raises:
-        StoreError: A remote file system does not take it; a local one raises OSError.
+        StoreError: The file system does not take it.
     """
     with ExitStack() as stack:
         with told(path, "written"):
@@ -237,13 +243,10 @@ def remove_folder(path: str) -> None:
     """Removes a folder with all that is in it; none is no error.
 
     Raises:
-        JobError: It cannot be removed, or not all of it.
+        StoreError: It cannot be removed, or not all of it.
     """
-    try:
-        with told(path, "removed"):
-            store_of(path).remove_folder(path)
-    except OSError as error:
-        raise JobError(f"{path} cannot be removed: {error}") from error
+    with told(path, "removed"):
+        store_of(path).remove_folder(path)
 
 
 def check_readable(path: str, bytes_expected: int, checksum: str | None = None, changed: float = 0.0) -> None:
@@ -253,7 +256,7 @@ def check_readable(path: str, bytes_expected: int, checksum: str | None = None, 
         path: Where it is.
         bytes_expected: Its size then.
         checksum: Its checksum then; None where the file system keeps none.
-        changed: When it had last been changed then, seconds since 1970, which counts where there is no checksum; 0 where
+        changed: When it had last been changed then, seconds since 1970; it counts where there is no checksum; 0 where
             the file system does not say.
 
     Raises:
