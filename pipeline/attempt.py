@@ -13,6 +13,7 @@ from pipeline.manifest import canonical
 from pipeline.workers import unit_bytes
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import is_local, write_bytes
+from transforms.filesystems.system import spell
 from transforms.tokenizer_files import CONFIG, TOKENIZER
 from transforms.units import UnitList, list_units, units_of
 
@@ -79,8 +80,10 @@ def _write(job: Job, files: dict[str, bytes], spills: str | None) -> None:
             write_bytes(path, content)
         if spills is not None:
             note_spills(job.scratch_folder, spills)
-    except (OSError, JobError) as error:
-        raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
+    except JobError as error:
+        cause = error.__cause__
+        said = spell(cause) if isinstance(cause, OSError) and is_local(job.config.write.path) else error
+        raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {said}") from error
 
 
 def spill_folder(job: Job, *, shared_disk: bool) -> str | None:

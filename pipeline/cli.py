@@ -197,9 +197,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
         return DONE
     except Exception as error:  # noqa: BLE001 - a defect: told whole, with the exit code of a failed job
+        refused = _refusal(error)
+        if refused is not None:
+            say(refused)
+            return FAILED
         traceback.print_exc()
         say(f"the job failed: {_one_line(error)}")
         return FAILED
+
+
+def _refusal(error: Exception) -> str | None:
+    """What this machine refused, where it did: no defect."""
+    if not isinstance(error, OSError):
+        return None
+    from transforms.filesystems.system import refusal
+
+    return refusal(f"{type(error).__name__}: {error}")
 
 
 def _leave(code: int) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
@@ -21,9 +21,12 @@ from pipeline.quiet import quiet_workers, what_was_hidden
 from pipeline.workers import IN_MEMORY, Workers, cores_here
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import remove_folder
+from transforms.filesystems.system import disk_told, refusal
 from transforms.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.job import Job
     from pipeline.options import Checked
 
@@ -76,7 +79,7 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
     in_memory = workers is not None and workers.mode == IN_MEMORY
     hide = not (in_memory or checked.runner.in_cloud) and os.environ.get("OBLONG_DEBUG") is None
     leave = False
-    with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
+    with _temporary_folder() as folder:
         progress = Progress(folder) if checked.shared_disk else None
         notes = lay_breadcrumbs(job, folder) if checked.shared_disk else None
         fallen = Fallen()
@@ -121,6 +124,16 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
                     with suppress(JobError):
                         remove_folder(left)
     return Ending("done")
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder of the launcher, cleared up as well as may be: a job that is done stays done."""
+    where = tempfile.gettempdir()
+    with disk_told(f"TMPDIR: {where}", "written"):
+        folder = tempfile.TemporaryDirectory(prefix="oblong-", ignore_cleanup_errors=True)
+    with folder:
+        yield folder.name
 
 
 def _make_pipeline(checked: Checked) -> beam.Pipeline:
@@ -169,14 +182,16 @@ def explain(error: Exception) -> Exception:
         error: What was raised.
 
     Returns:
-        A `JobError` or `ConfigError` with the sentence, or the error itself where it has none.
+        A `JobError` or `ConfigError` with the sentence, or what the machine refused; the error itself where it has
+        none.
     """
     if isinstance(error, ConfigError | JobError):
         kind, sentence = type(error).__name__, str(error)
     else:
         found = re.findall(r"transforms\.arrays\.errors\.(ConfigError|JobError|StoreError): (.*)", str(error))
         if not found:
-            return error
+            refused = refusal(f"{type(error).__name__}: {error}")
+            return JobError(f"{refused}; nothing is committed") if refused else error
         kind, sentence = found[-1]
     sentence = re.sub(r" \[while running .*\]$", "", sentence.rstrip())
     return ConfigError(sentence) if kind == "ConfigError" else JobError(sentence)

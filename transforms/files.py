@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO
 
 from transforms.arrays.errors import ConfigError, JobError, StoreError
@@ -14,6 +15,7 @@ from transforms.filesystems.told import told, told_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 def is_local(path: str) -> bool:
@@ -136,12 +138,12 @@ def open_binary(path: str) -> Iterator[BinaryIO]:
     Raises:
         StoreError: A remote file system does not give it; a local one raises OSError.
     """
-    with told(path, "read"):
+    with _told_reading(path):
         stream = store_of(path).open(path)
     try:
         yield stream if is_local(path) else told_reads(path, stream)
     finally:
-        with told(path, "read"):
+        with _told_reading(path):
             stream.close()
 
 
@@ -175,8 +177,13 @@ def read_range(path: str, start: int, size: int) -> bytes:
     Returns:
         The bytes; fewer where the file ends before.
     """
-    with told(path, "read"):
+    with _told_reading(path):
         return store_of(path).read_range(path, start, size)
+
+
+def _told_reading(path: str) -> AbstractContextManager[None]:
+    """What a disk of this machine raises names the file, and who reads it knows best what it is to them."""
+    return nullcontext() if is_local(path) else told(path, "read")
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -210,7 +217,7 @@ def publish(path: str, scratch: str) -> Iterator[BinaryIO]:
         The stream to write to.
 
     Raises:
-        StoreError: A remote file system does not take it; a local one raises OSError.
+        StoreError: The file system does not take it.
     """
     with ExitStack() as stack:
         with told(path, "written"):
@@ -246,34 +253,46 @@ def remove_folder(path: str) -> None:
     """Removes a folder with all that is in it; none is no error.
 
     Raises:
-        JobError: It cannot be removed, or not all of it.
+        StoreError: It cannot be removed, or not all of it.
     """
-    try:
-        with told(path, "removed"):
-            store_of(path).remove_folder(path)
-    except OSError as error:
-        raise JobError(f"{path} cannot be removed: {error}") from error
+    with told(path, "removed"):
+        store_of(path).remove_folder(path)
 
 
-def check_readable(path: str, bytes_expected: int, checksum: str | None = None) -> None:
+def check_readable(path: str, bytes_expected: int, checksum: str | None = None, changed: float = 0.0) -> None:
     """Checks that a file is what it was when the inputs were listed.
 
     Args:
         path: Where it is.
         bytes_expected: Its size then.
         checksum: Its checksum then; None where the file system keeps none.
+        changed: When it had last been changed then, seconds since 1970; it counts where there is no checksum; 0 where
+            the file system does not say.
 
     Raises:
         JobError: It is not.
     """
     now = stat(path)
-    if now is None or now.bytes != bytes_expected:
-        raise JobError(
-            f"read.files: {path} had {bytes_expected} bytes when the job was planned and "
-            f"{'is gone' if now is None else f'has {now.bytes} now'}; run the job again when nothing writes to it"
-        )
-    if checksum is not None and now.checksum != checksum:
-        raise JobError(
-            f"read.files: {path} had the checksum {checksum} when the job was planned and has {now.checksum} now; "
-            "run the job again when nothing writes to it"
-        )
+    if now is None:
+        found = f"had {bytes_expected} bytes when the job was planned and is gone"
+    elif now.bytes != bytes_expected:
+        found = f"had {bytes_expected} bytes when the job was planned and has {now.bytes} now"
+    elif checksum is not None and now.checksum != checksum:
+        found = f"had the checksum {checksum} when the job was planned and has {now.checksum} now"
+    elif checksum is None and not _is_same_time(now.changed, changed):
+        found = f"was last changed at {_spell(changed)} when the job was planned, and now at {_spell(now.changed)}"
+    else:
+        return
+    raise JobError(f"read.files: {path} {found}; run the job again when nothing writes to it")
+
+
+def _is_same_time(one: float, other: float) -> bool:
+    """Whether two times of change are one: not every client of a disk gets it with the same digits."""
+    if not one or not other:
+        return True
+    digits = 1.0 if one.is_integer() or other.is_integer() else 1e-3
+    return abs(one - other) < digits
+
+
+def _spell(changed: float) -> str:
+    return f"{datetime.fromtimestamp(changed, timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC"

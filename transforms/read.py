@@ -14,7 +14,7 @@ from transforms.arrays.readers import CODECS, DAMAGED, READERS, Columns, Reading
 from transforms.files import check_readable, open_binary
 from transforms.inputs import Corpus, Split, find_corpus
 from transforms.step import Step, counts, dead
-from transforms.units import Place, Unit, UnitList, load_unit, units_of
+from transforms.units import Listed, Place, Unit, UnitList, load_unit, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,8 +95,7 @@ class _Read(beam.DoFn):
         waiting: list[Any] = []
         read = dropped = waiting_rows = waiting_bytes = 0
         for source in split.sources:
-            check_readable(source.path, *known[source.path])
-            for rows in read_source(source, split, self._columns, meter):
+            for rows in _as_listed(source.path, known[source.path], read_source(source, split, self._columns, meter)):
                 read += rows.read
                 dropped += rows.dropped_empty
                 yield from dead(rows.dead)
@@ -113,6 +112,20 @@ class _Read(beam.DoFn):
         meter.finish()
         if self._breadcrumbs is not None:
             self._breadcrumbs.past_unit()
+
+
+def _as_listed(path: str, listed: Listed, reading: Iterator[Rows]) -> Iterator[Rows]:
+    """Passes a file's rows on if the file is what was listed, before it is read and when all of it has been.
+
+    A file that changes in between may look damaged, or whole: either way its change is what is told.
+    """
+    check_readable(path, *listed)
+    try:
+        yield from reading
+    except Exception:
+        check_readable(path, *listed)
+        raise
+    check_readable(path, *listed)
 
 
 class _Meter:

@@ -12,6 +12,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.coders import RecordBatchCoder
+from transforms.filesystems.system import disk_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,10 +75,9 @@ class _Spill(beam.DoFn):
         """Writes the waiting rows to one file, shard after shard."""
         if not self._waiting:
             return
-        Path(self._folder).mkdir(parents=True, exist_ok=True)
         path = f"{self._folder}/{uuid.uuid4().hex}.arrow"
         references = []
-        with pa.OSFile(path, "wb") as file:
+        with disk_told(self._folder, "written"), _create(path) as file:
             for stem, batches in self._waiting.items():
                 # Rows of several batches may name their files by dictionaries of their own.
                 whole = batches[0] if len(batches) == 1 else _joined(batches)
@@ -86,6 +86,11 @@ class _Spill(beam.DoFn):
                 references.append((stem, (path, start, file.tell() - start)))
         self._waiting, self._bytes = {}, 0
         yield from references
+
+
+def _create(path: str) -> Any:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return pa.OSFile(path, "wb")
 
 
 def _joined(batches: list[Any]) -> Any:
@@ -107,7 +112,7 @@ def load(parts: Iterable[Any]) -> list[Any]:
     for part in parts:
         if isinstance(part, tuple):
             path, start, size = part
-            with pa.memory_map(path) as file:
+            with disk_told(path, "read"), pa.memory_map(path) as file:
                 file.seek(start)
                 batches.append(coder.decode(file.read_buffer(size)))
         else:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from transforms.arrays.readers import Reading
     from transforms.inputs import Corpus
 
-# A unit of work; and of each of its files, by path, size and checksum as the inputs were listed.
-Unit = tuple[Split, dict[str, tuple[int, str | None]]]
+# What was known of a file when the inputs were listed: size, checksum, and when it was last changed.
+Listed = tuple[int, str | None, float]
+
+# A unit of work; and each of its files by path.
+Unit = tuple[Split, dict[str, Listed]]
 
 # Where a unit stands in a list: the first byte, and how many.
 Place = tuple[int, int]
@@ -44,9 +47,9 @@ def units_of(corpus: Corpus, reading: Reading) -> list[Unit]:
         reading: The section `read`.
 
     Returns:
-        The units, of each format in the order of the inputs, each with the sizes and checksums of its files.
+        The units, of each format in the order of the inputs, each with what is known of its files.
     """
-    known = {file.path: (file.bytes, file.checksum) for file in corpus.files}
+    known = {file.path: (file.bytes, file.checksum, file.changed) for file in corpus.files}
     return [(split, {source.path: known[source.path] for source in split.sources}) for split in divide(corpus, reading)]
 
 

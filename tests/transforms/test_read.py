@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
 from collections import Counter
 
@@ -177,6 +178,73 @@ def test_file_that_changed_after_it_was_listed_fails_the_job(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"a\nb\n")
     with pytest.raises(JobError, match="had 2 bytes when the job was planned and has 4 now"):
         read(tmp_path / "out", reading, corpus=corpus)
+
+
+def grow(path):
+    with path.open("ab") as stream:
+        stream.write(b"\n")
+
+
+def shrink(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def halve(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def write_over(path):
+    path.write_bytes(path.read_bytes())
+
+
+def replace(path):
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def turn_into_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES = (grow, shrink, halve, write_over, replace, os.unlink, turn_into_a_folder)
+
+
+def _as_parquet(texts):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), sink, row_group_size=5000, compression="none", use_dictionary=False)
+    return sink.getvalue()
+
+
+TEXTS = [f"{i:050}" for i in range(30_000)]
+PLAIN = "".join(f"{text}\n" for text in TEXTS).encode()
+AS_FILES = {
+    "a.txt": PLAIN,
+    "a.csv": b"text\n" + PLAIN,
+    "a.txt.gz": gzip.compress(PLAIN, 1),
+    "a.parquet": _as_parquet(TEXTS),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", AS_FILES)
+def test_file_that_changes_while_it_is_read_fails_the_job_as_changed(tmp_path, name, change):
+    path = tmp_path / name
+    path.write_bytes(AS_FILES[name])
+    os.utime(path, (0, 1_700_000_000))
+    reading = Reading(files=str(path))
+    corpus = find_corpus(reading)
+    step = ReadCorpus(reading, corpus)
+    (unit,) = step.units()
+    assert sum(batch.num_rows for batch in step.dofn().process(unit) if isinstance(batch, pa.RecordBatch)) == 30_000
+    batches = step.dofn().process(unit)
+    next(batches)
+    change(path)
+    with pytest.raises(
+        JobError, match=rf"^read\.files: {path} (had \d+ bytes|was last changed at) .*when the job was planned"
+    ):
+        list(batches)
 
 
 def source_rows(path, codec=None):

@@ -10,10 +10,13 @@ from transforms.read import ReadCorpus
 from transforms.units import list_units, load_unit, units_of
 
 UNITS = [
-    (Split((Source("a/ä b.jsonl", "ä b.jsonl", 0, 9),), Format("jsonl", None), 9), {"a/ä b.jsonl": (20, None)}),
+    (
+        Split((Source("a/ä b.jsonl", "ä b.jsonl", 0, 9),), Format("jsonl", None), 9),
+        {"a/ä b.jsonl": (20, None, 1763762422.1234567)},
+    ),
     (
         Split((Source("x.csv.gz", "x.csv.gz"), Source("y.csv.gz", "y.csv.gz")), Format("csv", "gzip"), 3),
-        {"x.csv.gz": (1, "etag"), "y.csv.gz": (2, None)},
+        {"x.csv.gz": (1, "etag", 0.1), "y.csv.gz": (2, None, 0.0)},
     ),
 ]
 
@@ -42,10 +45,11 @@ def test_no_units_make_an_empty_list(tmp_path):
     assert (tmp_path / "units.jsonl").read_bytes() == b""
 
 
-def test_units_know_the_sizes_of_their_own_files_alone():
-    corpus = Corpus(tuple(InputFile(f"/in/{name}.txt", f"{name}.txt", 5, 0.0) for name in "abc"), {})
+def test_units_know_what_was_listed_of_their_own_files_alone():
+    corpus = Corpus(tuple(InputFile(f"/in/{name}.txt", f"{name}.txt", 5, 7.5) for name in "abc"), {})
     units = units_of(corpus, Reading(split_bytes=10))
-    assert [sizes for _, sizes in units] == [{"/in/a.txt": (5, None), "/in/b.txt": (5, None)}, {"/in/c.txt": (5, None)}]
+    known = (5, None, 7.5)
+    assert [listed for _, listed in units] == [{"/in/a.txt": known, "/in/b.txt": known}, {"/in/c.txt": known}]
 
 
 def test_listed_units_give_the_rows_that_units_in_the_pipeline_give(tmp_path):

@@ -28,7 +28,7 @@ class JobError(OblongError, RuntimeError):
 
 
 class StoreError(JobError):
-    """A remote file system does not do what it is asked; the text names the path, and what the service said."""
+    """A file system does not do what it is asked; the text names the path, and what the system or service said."""
 
 
 class Refusal(Exception):  # noqa: N818 - nothing failed: another engine takes over

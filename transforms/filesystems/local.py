@@ -18,28 +18,32 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import JobError
 from transforms.filesystems.store import GLOB, Found, Store, fixed_part, matcher
+from transforms.filesystems.system import told_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What the system says where there is nothing of a name, nor can be.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
 
 class Local(Store):
     """The disks of this machine: files are renamed into place, and a hard link is the exclusive create."""
+
+    failures = (OSError,)
 
     def __init__(self, options: Any = None) -> None:
         """Needs nothing."""
 
     def stat(self, path: str) -> Found | None:
         """See `Store`."""
-        try:
-            about = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
-        except OSError:
-            return None
-        return Found(path, about.st_size, about.st_mtime)
+        about = _look(path)
+        return None if about is None else Found(path, about.st_size, about.st_mtime)
 
     def find(self, pattern: str) -> Iterator[Found]:
         """Lists what Beam would, without looking at every file below the first folder: that can be a whole disk."""
         if not GLOB & set(pattern):
+            _look(pattern)  # Beam takes what it may not look at for what is not there
             matched = (m.path for m in FileSystems.match([pattern])[0].metadata_list)
             yield from (found for path in matched if (found := _regular(path)))
             return
@@ -48,7 +52,12 @@ class Local(Store):
         root = posixpath.dirname(fixed_part(pattern))
         # Of the wildcards, ** stands for any number of folders, and ? and [ may stand for the slash after one.
         deepest = math.inf if "**" in pattern else sum(map(pattern.count, "/?["))
-        for folder, folders, names in os.walk(root or "."):
+
+        def refuse(error: OSError) -> None:
+            if error.errno not in ABSENT and _can_hold(str(error.filename).removeprefix("" if root else "./"), pattern):
+                raise error
+
+        for folder, folders, names in os.walk(root or ".", onerror=refuse):
             prefix = "" if not root and folder == "." else posixpath.join(folder, "").removeprefix("" if root else "./")
             if prefix.count("/") >= deepest:
                 folders.clear()
@@ -57,7 +66,7 @@ class Local(Store):
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See `Store`."""
-        for place, folders, names in os.walk(folder):
+        for place, folders, names in os.walk(folder, onerror=_raise_unless_absent):
             about = self.stat(place)
             if about is not None:  # a running job moves its files
                 yield Found(f"{place}/", 0, about.changed)
@@ -66,9 +75,12 @@ class Local(Store):
 
     def subfolders(self, folder: str) -> list[str]:
         """See `Store`."""
-        if not Path(folder).is_dir():
+        try:
+            with os.scandir(folder) as entries:
+                return [entry.name for entry in entries if entry.is_dir()]
+        except OSError as error:
+            _raise_unless_absent(error)
             return []
-        return [path.name for path in Path(folder).iterdir() if path.is_dir()]
 
     def write(self, path: str, data: bytes) -> None:
         """See `Store`."""
@@ -89,7 +101,7 @@ class Local(Store):
         """See `Store`."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with _scratch_file(scratch) as (own, stream):
-            yield stream
+            yield told_writes(path, stream)
             stream.flush()
             os.fsync(stream.fileno())
             own.replace(path)
@@ -106,6 +118,8 @@ class Local(Store):
             except FileExistsError:
                 return False
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
                 raise JobError(
                     f"{path} cannot be written once: its disk takes no hard link ({error.strerror}); use another disk"
                 ) from error
@@ -124,21 +138,45 @@ class Local(Store):
 
 def _entry(path: str) -> Found | None:
     """Looks at what is no folder; a link to a folder or to nowhere is a file of its own."""
-    for look in (os.stat, os.lstat):
-        with suppress(OSError):
-            about = look(path)
-            if not stat.S_ISDIR(about.st_mode):
-                return Found(path, about.st_size, about.st_mtime)
-    return None
+    about = _look(path)
+    if about is None or stat.S_ISDIR(about.st_mode):
+        try:
+            about = os.lstat(path)
+        except FileNotFoundError:
+            return None
+    return Found(path, about.st_size, about.st_mtime)
 
 
 def _regular(path: str) -> Found | None:
     """Looks at one file; None also where it is a folder, a pipe or a device: those have no size, or no end."""
-    try:
-        about = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
-    except OSError:
+    about = _look(path)
+    if about is None or not stat.S_ISREG(about.st_mode):
         return None
-    return Found(path, about.st_size, about.st_mtime) if stat.S_ISREG(about.st_mode) else None
+    return Found(path, about.st_size, about.st_mtime)
+
+
+def _look(path: str) -> os.stat_result | None:
+    """Looks at what has a name; None where nothing has: what cannot be looked at is there all the same."""
+    try:
+        return os.stat(path)  # noqa: PTH116 - of many files, without an object for each
+    except OSError as error:
+        _raise_unless_absent(error)
+        return None
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    if error.errno not in ABSENT:
+        raise error
+
+
+def _can_hold(folder: str, pattern: str) -> bool:
+    """Whether what a pattern matches can be in a folder, or below."""
+    for part, name in zip(pattern.split("/"), folder.split("/"), strict=False):
+        if "**" in part or "?" in part or "[" in part:  # may stand for a slash
+            return True
+        if part != name and not matcher(part)(name):
+            return False
+    return True
 
 
 def _sync_folder(folder: str | Path) -> None:
@@ -159,8 +197,12 @@ def _scratch_file(folder: str) -> Iterator[tuple[Path, BinaryIO]]:
     """Opens a file that nobody else has; it is gone afterwards, and the folder with the last of them."""
     own = Path(folder) / uuid.uuid4().hex
     try:
-        with _open_in_made_folder(own) as stream:
+        stream = _open_in_made_folder(own)
+        try:
             yield own, stream
+        finally:
+            with suppress(OSError):  # of a file that is whole all bytes are on the disk by now
+                stream.close()
     finally:
         own.unlink(missing_ok=True)
         with suppress(OSError):

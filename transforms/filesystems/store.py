@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 from apache_beam.io.filesystem import CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.arrays.errors import ConfigError
+from transforms.arrays.errors import ConfigError, StoreError
+from transforms.filesystems.system import FULL, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -169,8 +170,13 @@ class Ranges(io.RawIOBase):
 @contextmanager
 def held_back() -> Iterator[BinaryIO]:
     """Holds a file back on this machine's disk until it is whole: it has no name, so nothing is ever left of it."""
-    with tempfile.TemporaryFile(prefix="oblong-") as stream:
-        yield stream
+    try:
+        with tempfile.TemporaryFile(prefix="oblong-") as stream:
+            yield stream
+    except OSError as error:
+        if error.errno not in FULL:  # of the network, or whatever else failed meanwhile
+            raise
+        raise StoreError(f"TMPDIR: {tempfile.gettempdir()} cannot be written: {spell(error)}") from error
 
 
 def matcher(pattern: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from transforms.arrays.errors import OblongError, StoreError
 from transforms.filesystems import store_of
 from transforms.filesystems.store import READ_BYTES
+from transforms.filesystems.system import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def told(path: str, what: str) -> Iterator[None]:
     except OblongError:
         raise
     except store_of(path).failures as error:
-        raise StoreError(f"{path} cannot be {what}: {type(error).__name__}: {error}") from error
+        raise StoreError(f"{path} cannot be {what}: {spell(error)}") from error
 
 
 def told_reads(path: str, stream: BinaryIO) -> BinaryIO:
