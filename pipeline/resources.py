@@ -57,5 +57,5 @@ def check_room(job: Job, spills: str) -> None:
     if free < needed:
         raise ConfigError(
             f"run.spill_dir: {folder} has {free:,} bytes free, and rows on their way to their shards take about "
-            f"{needed:,}; name a folder on another disk"
+            f"{needed:,}; make room there, or name a folder on another disk"
         )

@@ -77,7 +77,7 @@ class _Spill(beam.DoFn):
             return
         path = f"{self._folder}/{uuid.uuid4().hex}.arrow"
         references = []
-        with disk_told(self._folder, "written"), _create(path) as file:
+        with disk_told(f"run.spill_dir: {self._folder}", "written"), _create(path) as file:
             for stem, batches in self._waiting.items():
                 # Rows of several batches may name their files by dictionaries of their own.
                 whole = batches[0] if len(batches) == 1 else _joined(batches)
@@ -112,7 +112,7 @@ def load(parts: Iterable[Any]) -> list[Any]:
     for part in parts:
         if isinstance(part, tuple):
             path, start, size = part
-            with disk_told(path, "read"), pa.memory_map(path) as file:
+            with disk_told(f"run.spill_dir: {path}", "read"), pa.memory_map(path) as file:
                 file.seek(start)
                 batches.append(coder.decode(file.read_buffer(size)))
         else:

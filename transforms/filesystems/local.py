@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.arrays.errors import JobError
+from transforms.arrays.errors import JobError, StoreError
 from transforms.filesystems.store import GLOB, Found, Store, fixed_part, matcher
-from transforms.filesystems.system import told_writes
+from transforms.filesystems.system import spell, told_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +54,8 @@ class Local(Store):
         deepest = math.inf if "**" in pattern else sum(map(pattern.count, "/?["))
 
         def refuse(error: OSError) -> None:
-            if error.errno not in ABSENT and _can_hold(str(error.filename).removeprefix("" if root else "./"), pattern):
-                raise error
+            if _can_hold(str(error.filename).removeprefix("" if root else "./"), pattern):
+                _raise_unless_absent(error)
 
         for folder, folders, names in os.walk(root or ".", onerror=refuse):
             prefix = "" if not root and folder == "." else posixpath.join(folder, "").removeprefix("" if root else "./")
@@ -166,7 +166,7 @@ def _look(path: str) -> os.stat_result | None:
 
 def _raise_unless_absent(error: OSError) -> None:
     if error.errno not in ABSENT:
-        raise error
+        raise StoreError(f"{error.filename} cannot be looked at: {spell(error)}") from error
 
 
 def _can_hold(folder: str, pattern: str) -> bool:

@@ -40,9 +40,16 @@ def open_parquet(stream: BinaryIO, file: str) -> Any:
         JobError: It is no Parquet file.
     """
     try:
-        return pq.ParquetFile(stream, buffer_size=PAGE_BYTES, pre_buffer=False)
+        parquet = pq.ParquetFile(stream, buffer_size=PAGE_BYTES, pre_buffer=False, page_checksum_verification=True)
     except BROKEN as error:
         raise JobError(f"read.files: {file} is no readable Parquet file: {error}") from error
+    rows = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+    if sum(rows) != parquet.metadata.num_rows or min(rows, default=0) < 0:
+        raise JobError(
+            f"read.files: {file} is no readable Parquet file: it claims {parquet.metadata.num_rows} rows, and its row "
+            f"groups {sum(rows)}"
+        )
+    return parquet
 
 
 def refuse_doubles(names: Sequence[str], wanted: Iterable[str], file: str) -> None:
@@ -79,22 +86,24 @@ def read_parquet(stream: BinaryIO, source: Source, columns: Columns) -> Iterator
     refuse_doubles(parquet.schema_arrow.names, columns.wanted, source.file)
     names = [name for name in columns.wanted if name in parquet.schema_arrow.names]
     try:
-        size = _batch_rows(parquet.metadata, groups, names)
+        size = _batch_rows(parquet.metadata, groups)
+        end = position + sum(parquet.metadata.row_group(i).num_rows for i in groups)
         for batch in parquet.iter_batches(size, row_groups=[*groups], columns=names, use_threads=False):
             yield _to_rows(batch, position, source.file, columns)
             position += batch.num_rows
     except BROKEN as error:
         raise JobError(f"read.files: {source.file} is damaged near row {position}: {error}") from error
+    if position != end:
+        raise JobError(f"read.files: {source.file} is damaged near row {position}: its footer claims rows up to {end}")
 
 
-def _batch_rows(metadata: Any, groups: range, names: Sequence[str]) -> int:
-    """Says how many rows are to be a batch: few where documents are long."""
-    rows = size = 0
-    for i in groups:
-        group = metadata.row_group(i)
-        chunks = (group.column(k) for k in range(group.num_columns))
-        size += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
-        rows += group.num_rows
+def _batch_rows(metadata: Any, groups: range) -> int:
+    """Says how many rows are to be a batch: few where documents are long.
+
+    By all columns, wanted or not: to ask for one, `RowGroupMetaData.column`, ends the process where a footer is broken.
+    """
+    of_groups = [metadata.row_group(i) for i in groups]
+    rows, size = sum(group.num_rows for group in of_groups), sum(group.total_byte_size for group in of_groups)
     return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
 
 
