@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
+from pipeline.generations import remove_spills
 from pipeline.increments import take_turn
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
 from transforms.arrays.errors import JobError
@@ -114,6 +115,7 @@ class Commit(beam.DoFn):
                 "or inputs; choose another run.id"
             )
         with suppress(JobError):
+            remove_spills(self._scratch)
             remove_folder(self._scratch)
         return winner
 

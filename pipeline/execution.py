@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
@@ -18,12 +19,15 @@ from pipeline.fallen import Fallen, lay_breadcrumbs, watch_workers
 from pipeline.graph import build_job
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden
+from pipeline.signals import undisturbed
 from pipeline.workers import IN_MEMORY, Workers, cores_here
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import remove_folder
 from transforms.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.job import Job
     from pipeline.options import Checked
 
@@ -76,7 +80,7 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
     in_memory = workers is not None and workers.mode == IN_MEMORY
     hide = not (in_memory or checked.runner.in_cloud) and os.environ.get("OBLONG_DEBUG") is None
     leave = False
-    with tempfile.TemporaryDirectory(prefix="oblong-") as folder:
+    with _own_folder() as folder:
         progress = Progress(folder) if checked.shared_disk else None
         notes = lay_breadcrumbs(job, folder) if checked.shared_disk else None
         fallen = Fallen()
@@ -117,10 +121,27 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
             raise explained from error
         finally:
             if not leave:
-                for left in filter(None, (job.scratch_folder, spills)):
-                    with suppress(JobError):
-                        remove_folder(left)
+                _clear_up(job, spills)
     return Ending("done")
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
+    """Makes a folder for what the launcher notes, in the system's temporary folder, and removes it."""
+    folder = tempfile.mkdtemp(prefix="oblong-")
+    try:
+        yield folder
+    finally:
+        with undisturbed():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_up(job: Job, spills: str | None) -> None:
+    """Removes what only the workers needed; the spills first, since the scratch folder says where they are."""
+    with undisturbed():
+        for left in filter(None, (spills, job.scratch_folder)):
+            with suppress(JobError):
+                remove_folder(left)
 
 
 def _make_pipeline(checked: Checked) -> beam.Pipeline:
@@ -136,7 +157,7 @@ def _wait(checked: Checked, result: Any) -> None:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
         if checked.runner.in_cloud:
-            raise LeftRunning(f"no longer waiting; the job goes on: {_where(checked, result)}") from None
+            raise LeftRunning(f"the job goes on: {_where(checked, result)}") from None
         with suppress(Exception):
             result.cancel()
             result.wait_until_finish(STOPS_WITHIN * 1000)  # workers here still read what is cleared up next

@@ -153,9 +153,9 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
             kept = read_whole(folder)[0]["attempt"]
         except OblongError:
             continue  # a damaged manifest is evidence, and for a person to judge
-        for attempt, parts in attempts.items():
+        for parts in attempts.values():
             left = [part for part in parts if part != f"{folder}/{kept}"]
-            spilled = [_leftover(spills, SPILLED) for spills in _spilled(parts)] if attempt != kept else []
+            spilled = [_leftover(spills, SPILLED) for spills in _spilled(parts)]
             found += _of_one_age([*spilled, *(_leftover(part, "an attempt that was not committed") for part in left)])
     return [leftover for leftover in found if leftover.seconds >= older_than]
 
@@ -198,7 +198,20 @@ def note_spills(scratch: str, spills: str) -> None:
         scratch: The attempt's scratch folder.
         spills: The folder it spills to, named after the attempt.
     """
-    write_bytes(f"{scratch}/{SPILLS}", spills.encode())
+    write_bytes(f"{scratch}/{SPILLS}", str(Path(spills).absolute()).encode())  # gc may run elsewhere
+
+
+def remove_spills(scratch: str) -> None:
+    """Removes what an attempt has spilled outside of the output, where that is on this machine.
+
+    Args:
+        scratch: The attempt's scratch folder; to be removed after this, since it says where the spills are.
+
+    Raises:
+        JobError: They cannot be removed.
+    """
+    for spills in _spilled([scratch]):
+        remove_folder(spills)
 
 
 def _spilled(attempts: list[str]) -> Iterator[str]:

@@ -107,7 +107,7 @@ def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path, *, gc_first:
     if not problems:
         shutil.rmtree(folder)
         for more in scratch.glob(f"{folder.name}.*"):
-            more.unlink()
+            shutil.rmtree(more) if more.is_dir() else more.unlink()
     return Verdict(kill, tuple(problems), struck, committed)
 
 
@@ -165,7 +165,7 @@ def _wrong_ending(kill: Kill, code: int | None, err: str, *, struck: bool, commi
         expected = (-signal.SIGKILL, "")
     elif kill.signal in STOPPED and kill.to != "worker":
         number, word = STOPPED[kill.signal]
-        told = "the run was committed just before: " if committed else "nothing is committed"
+        told = "the run is committed: " if committed else "nothing is committed"
         expected = (number, f"oblong: {word}; {told}")
     else:
         expected = (1, "oblong: ")
@@ -183,7 +183,7 @@ def _wrong_ending(kill: Kill, code: int | None, err: str, *, struck: bool, commi
 def _wrong_afterwards(world: World, forks: Forks, folder: Path, *, gc_first: bool) -> list[str]:
     """Looks at what there is, runs the job again, and clears up."""
     problems = _wrong_runs(world, forks, folder, "after the kill")
-    listed = _answer(forks, folder, "gc", "out", "--older-than", "0", "--json")
+    listed = _answer(forks, folder, "gc", f"{folder}/out", "--older-than", "0", "--json")
     found = covered_by([leftover["path"] for leftover in listed["leftovers"]], folder)
     left = left_over(folder)
     problems += [f"gc does not find {path}" for path in sorted(left - found)]
@@ -203,20 +203,22 @@ def _wrong_runs(world: World, forks: Forks, folder: Path, when: str) -> list[str
     problems = [f"{when}: of the older run {path} has changed" for path in changed_in_older_runs(world, folder)]
     if is_committed(world, folder):
         problems += [f"{when}: other bytes: {path}" for path in differences(world, folder, exactly=False)]
-        verdict = _answer(forks, folder, "verify", f"out/runs/{world.run}", "--json")
+        verdict = _answer(forks, folder, "verify", f"{folder}/out/runs/{world.run}", "--json")
         problems += [f"{when}: verify: {problem}" for problem in verdict["problems"]]
     return problems
 
 
 def _wrong_after_gc(forks: Forks, folder: Path) -> list[str]:
-    _answer(forks, folder, "gc", "out", "--older-than", "0", "--delete", "--json")
+    _answer(forks, folder, "gc", f"{folder}/out", "--older-than", "0", "--delete", "--json")
     return [f"still there after gc: {path}" for path in sorted(left_over(folder))]
 
 
 def _answer(forks: Forks, folder: Path, *command: str) -> dict[str, list[dict[str, str]]]:
-    code = forks.wait(forks.start(list(command), folder, "asked"))
-    told = (folder / "asked.out").read_text()
+    elsewhere = folder.parent / f"{folder.name}.asked"  # what a job left is found from any folder
+    elsewhere.mkdir(exist_ok=True)
+    code = forks.wait(forks.start(list(command), elsewhere, "asked"))
+    told = (elsewhere / "asked.out").read_text()
     if code not in (0, 3) or not told:
-        raise AssertionError(f"{command} exits with {code}: {(folder / 'asked.err').read_text()}")
+        raise AssertionError(f"{command} exits with {code}: {(elsewhere / 'asked.err').read_text()}")
     answer: dict[str, list[dict[str, str]]] = json.loads(told)
     return answer

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -101,7 +102,7 @@ class World(NamedTuple):
 
 def command_of(kind: Kind, folder: Path, *more: str) -> list[str]:
     """The command of a kind of job whose inputs are below a folder."""
-    settings = COMMON | kind.settings
+    settings = COMMON | kind.settings | ({"read.root": f"{folder}/in"} if kind.grows else {})
     inputs = ["--input", f"{folder}/in/*", "--tokenizer", f"{folder}/tokenizer", "--output", "out"]
     return ["run", *inputs, *set_flags(settings), *kind.flags, *more]
 
@@ -136,8 +137,6 @@ def _write_more(folder: Path) -> None:
 
 def run_to_the_end(forks: Forks, folder: Path, command: list[str], watched: Watched | None = None) -> float:
     """Runs a command that must succeed; gives the seconds it took."""
-    import time
-
     begun = time.monotonic()
     code = forks.wait(forks.start(command, folder, "clean", watched))
     assert code == 0, (folder / "clean.err").read_text()
