@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,14 +44,23 @@ class Forks:
             text=True,
         )
 
-    def start(self, command: list[str], folder: Path, name: str, watched: Watched | None = None) -> int:
+    def start(
+        self, command: list[str], folder: Path, name: str, watched: Watched | None = None, *, fresh: bool = False
+    ) -> int:
         """Starts `oblong COMMAND` in a folder, as the leader of a group; its output goes to NAME.out and NAME.err.
+
+        Args:
+            command: Without the program's name.
+            folder: The working directory; its `tmp/` is the job's TMPDIR.
+            name: Of the files for its output.
+            watched: What to look at; None for nothing.
+            fresh: Whether to start Python anew, as a user does.
 
         Returns:
             The process's id.
         """
         told = None if watched is None else watched.dump()
-        return int(self._ask({"start": [command, str(folder), name, told]}))
+        return int(self._ask({"start": [command, str(folder), name, told, fresh]}))
 
     def wait(self, process: int, seconds: float = 120.0) -> int | None:
         """Waits for a process.
@@ -84,11 +94,14 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-def _start(command: list[str], folder: str, name: str, told: str | None) -> int:
+def _start(command: list[str], folder: str, name: str, told: str | None, fresh: bool) -> int:
     process = os.fork()
     if process == 0:
         try:
-            _be_the_command(command, folder, name, told)
+            watched = _prepare(folder, name, told)
+            if fresh:
+                os.execv(sys.executable, [sys.executable, "-m", "pipeline", *command])
+            _be_the_command(command, watched)
         finally:
             os._exit(97)  # never reached
     return process
@@ -104,15 +117,15 @@ def _wait(process: int, seconds: float) -> int | None:
     return None
 
 
-def environment(folder: str | Path, watched: Watched | None) -> dict[str, str]:
+def _environment(folder: str | Path, watched: Watched | None) -> dict[str, str]:
     """What a job has in its environment beside what is there."""
     paths = [str(ROOT)] if watched is None else [str(SITE), str(ROOT)]
     told = {} if watched is None else {VARIABLE: watched.dump()}
     return {"TMPDIR": f"{folder}/tmp", "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"} | told
 
 
-def _be_the_command(command: list[str], folder: str, name: str, told: str | None) -> None:
-    """Does what a process does that was started for the command, from its first line to its end."""
+def _prepare(folder: str, name: str, told: str | None) -> Watched | None:
+    """Makes this process a job's: the leader of its group, in its folder, with its streams and environment."""
     os.setsid()
     os.chdir(folder)
     for number, file, flags in (
@@ -122,7 +135,14 @@ def _be_the_command(command: list[str], folder: str, name: str, told: str | None
     ):
         os.dup2(os.open(file, flags, 0o644), number)
     watched = None if told is None else Watched.load(told)._replace(launcher=os.getpid())
-    os.environ.update(environment(folder, watched))
+    os.environ.update(_environment(folder, watched))
+    for number in (signal.SIGINT, signal.SIGTERM):  # what a shell's job in the background ignores, its children do too
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    return watched
+
+
+def _be_the_command(command: list[str], watched: Watched | None) -> None:
+    """Does what a process does that was started for the command, from its first line to its end."""
     tempfile.tempdir = None
     sys.argv = ["oblong", *command]
     code = 1

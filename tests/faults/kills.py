@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ from tests.faults.steps import Fault, Watched
 
 if TYPE_CHECKING:
     from tests.faults.forks import Forks
+    from tests.faults.pairs import Pair
     from tests.faults.worlds import World
 
 GONE_WITHIN = 20.0  # seconds after the launcher's end in which its workers must have ended by themselves
@@ -38,6 +40,7 @@ class Kill(NamedTuple):
         at: A step's name, or "" for a moment.
         nth: Which step of that name.
         moment: Before, halfway, after; of a moment the seconds since the start.
+        start: "fork" or "fresh": whether Python is started anew, as a user does.
     """
 
     kind: str
@@ -46,36 +49,37 @@ class Kill(NamedTuple):
     at: str
     nth: int
     moment: str
+    start: str = "fork"
 
     @property
     def name(self) -> str:
         """How it is repeated: `python -m tests.faults --only NAME`."""
-        return "/".join((self.kind, self.signal, self.to, self.at, str(self.nth), self.moment))
+        return "/".join(map(str, self))
 
     @staticmethod
     def parse(name: str) -> Kill:
         """From its name."""
-        kind, number, to, at, nth, moment = name.split("/")
-        return Kill(kind, number, to, at, int(nth), moment)
+        kind, number, to, at, nth, moment, start = name.split("/")
+        return Kill(kind, number, to, at, int(nth), moment, start)
 
 
 class Verdict(NamedTuple):
     """What came of it.
 
     Attributes:
-        kill: What was done.
+        what: What was done.
         problems: What must not be; none where all is well.
         struck: Whether the signal found the job at work.
         committed: Whether the run was committed all the same.
     """
 
-    kill: Kill
+    what: Kill | Pair
     problems: tuple[str, ...]
     struck: bool
     committed: bool
 
 
-def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path, *, gc_first: bool) -> Verdict:
+def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path) -> Verdict:
     """Runs a job, kills it, and looks at everything.
 
     Args:
@@ -83,12 +87,11 @@ def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path, *, gc_first:
         world: The kind of job.
         forks: Starts it.
         scratch: For its folder, which is removed if all is well.
-        gc_first: Whether what is left is removed before the job runs again, or afterwards.
 
     Returns:
         The verdict.
     """
-    folder = world.copy(scratch / f"{os.getpid()}-{time.monotonic_ns()}")
+    folder = world.copy(scratch / f"job-{time.monotonic_ns()}")
     leader, struck = _start(kill, world, forks, folder)
     code = forks.wait(leader, 60.0)
     problems = []
@@ -97,17 +100,24 @@ def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path, *, gc_first:
         os.killpg(leader, signal.SIGKILL)
         code = forks.wait(leader)
     problems += _wrong_if_alive(leader)
+    hit = Path(f"{folder}.steps.struck")
     if kill.at:
-        struck = Path(f"{folder}.steps.struck").exists()
+        struck = hit.exists()
     committed = is_committed(world, folder)
-    problems += _wrong_ending(kill, code, (folder / "killed.err").read_text(), struck=struck, committed=committed)
+    by = kill._replace(to="launcher") if struck and kill.at and hit.read_text() == str(leader) else kill
+    begun, err = (folder / "out/runs" / world.run).exists(), (folder / "killed.err").read_text()
+    problems += _wrong_ending(by, code, err, begun=begun, struck=struck, committed=committed)
     if code not in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         problems += [f"left in TMPDIR: {path}" for path in left_in_temporary_folder(folder)]
+    gc_first = zlib.crc32(kill.name.encode()) % 2 == 0  # what is left is removed before the job runs again, or after
     problems += _wrong_afterwards(world, forks, folder, gc_first=gc_first)
     if not problems:
         shutil.rmtree(folder)
         for more in scratch.glob(f"{folder.name}.*"):
-            shutil.rmtree(more) if more.is_dir() else more.unlink()
+            if more.is_dir():
+                shutil.rmtree(more)
+            else:
+                more.unlink()
     return Verdict(kill, tuple(problems), struck, committed)
 
 
@@ -118,7 +128,7 @@ def _start(kill: Kill, world: World, forks: Forks, folder: Path) -> tuple[int, b
     fault = Fault(kill.at, kill.nth, kill.moment, kill.signal, to) if kill.at else None
     watched = Watched(roots, f"{folder}.steps", fault, 0) if fault else None
     begun = time.monotonic()
-    leader = forks.start(world.command(), folder, "killed", watched)
+    leader = forks.start(world.command(), folder, "killed", watched, fresh=kill.start == "fresh")
     if fault is not None:
         return leader, False
     time.sleep(max(0.0, begun + float(kill.moment) - time.monotonic()))
@@ -153,11 +163,13 @@ def _wrong_if_alive(leader: int) -> list[str]:
 STOPPED = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated")}
 
 
-def _wrong_ending(kill: Kill, code: int | None, err: str, *, struck: bool, committed: bool) -> list[str]:
+def _wrong_ending(kill: Kill, code: int | None, err: str, *, begun: bool, struck: bool, committed: bool) -> list[str]:
     """Compares exit code and last line with what has happened."""
     last = err.splitlines()[-1] if err else ""
     wrong = ["a traceback"] if "Traceback" in err else []
     expected: tuple[int, str]
+    if kill.start == "fresh" and struck and not begun and code in (-signal.SIGTERM, -signal.SIGINT):
+        return []  # Python was still on its way to the command's first line
     if code == 0:
         # The signal came when all was done, or to a worker whose work was done.
         return [*wrong, *([] if committed else ["exit 0, and no manifest"])]
@@ -182,7 +194,7 @@ def _wrong_ending(kill: Kill, code: int | None, err: str, *, struck: bool, commi
 
 def _wrong_afterwards(world: World, forks: Forks, folder: Path, *, gc_first: bool) -> list[str]:
     """Looks at what there is, runs the job again, and clears up."""
-    problems = _wrong_runs(world, forks, folder, "after the kill")
+    problems = wrong_runs(world, forks, folder, "after the kill")
     listed = _answer(forks, folder, "gc", f"{folder}/out", "--older-than", "0", "--json")
     found = covered_by([leftover["path"] for leftover in listed["leftovers"]], folder)
     left = left_over(folder)
@@ -193,13 +205,14 @@ def _wrong_afterwards(world: World, forks: Forks, folder: Path, *, gc_first: boo
     code = forks.wait(forks.start(world.command(), folder, "again"))
     if code != 0:
         problems.append(f"the rerun exits with {code}: {(folder / 'again.err').read_text()[-2000:]}")
-    problems += _wrong_runs(world, forks, folder, "after the rerun")
+    problems += wrong_runs(world, forks, folder, "after the rerun")
     problems += _wrong_after_gc(forks, folder)
     problems += [f"not as after a clean run: {path}" for path in differences(world, folder, exactly=True)]
     return problems
 
 
-def _wrong_runs(world: World, forks: Forks, folder: Path, when: str) -> list[str]:
+def wrong_runs(world: World, forks: Forks, folder: Path, when: str) -> list[str]:
+    """Looks at what is committed: the older run is untouched, and the job's, where it is there, as the clean one."""
     problems = [f"{when}: of the older run {path} has changed" for path in changed_in_older_runs(world, folder)]
     if is_committed(world, folder):
         problems += [f"{when}: other bytes: {path}" for path in differences(world, folder, exactly=False)]

@@ -18,7 +18,9 @@ KEPT = {"out/", "out/runs/", "out/generations/", "spills/", "spills/oblong-of-an
 
 def left_over(folder: Path) -> set[str]:
     """Says what is in the way: files and folders that belong neither to a committed run nor to another job."""
-    everything = {f"out/{path}" for path in tree(folder / "out")} | {f"spills/{path}" for path in tree(folder / "spills")}
+    everything = {f"out/{path}" for path in tree(folder / "out")} | {
+        f"spills/{path}" for path in tree(folder / "spills")
+    }
     needed = KEPT | {"spills/oblong-of-another-job/rows.arrow"}
     for path in sorted(everything):
         if path.startswith("out/runs/") and path.endswith("/manifest.json") and path.count("/") == 3:
