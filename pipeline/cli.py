@@ -28,6 +28,7 @@ from pipeline.commands import (
     verify_command,
 )
 from pipeline.dataflow import shorten_traceback
+from pipeline.signals import Stop, heed_signals
 from transforms.arrays.errors import ConfigError, OblongError, suggest
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ EPILOG = """examples:
   oblong inspect out/runs/RUN --rows 2            what a run holds, decoded back to text
   oblong verify out/runs/RUN                      read every file again
 
-exit codes: 0 done (or done already), 1 the job failed, 2 wrong usage or configuration, 3 verify found a difference
+exit codes: 0 done (or done already), 1 the job failed, 2 wrong usage or configuration, 3 verify found a difference,
+130 stopped by Ctrl-C, 143 by SIGTERM
 """
 
 
@@ -172,13 +174,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; None for those of the process.
 
     Returns:
-        The exit code: 0 done, 1 the job failed, 2 the user's mistake, 3 verify found a difference.
+        The exit code: 0 done, 1 the job failed, 2 the user's mistake, 3 verify found a difference, 130 stopped by
+        Ctrl-C, 143 by SIGTERM. The process's own command leaves by itself where it was stopped.
     """
+    if arguments is not None:
+        return _answer_or_stop(arguments, Stop())
+    with heed_signals() as stop:
+        code = _answer_or_stop(sys.argv[1:], stop)
+        stop.end()
+        if code == stop.code:
+            _leave(code)
+    return code
+
+
+def _answer_or_stop(arguments: Sequence[str], stop: Stop) -> int:
+    """Runs the command line until it ends or is stopped, and says what the latter leaves."""
+    try:
+        return _answer(arguments)
+    except KeyboardInterrupt as interrupt:
+        commits = [*arguments[:1]] in (["run"], ["demo"])
+        say("; ".join(filter(None, (stop.word, str(interrupt) or ("nothing is committed" if commits else "")))))
+        return stop.code
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    """Runs the command line, and says what went wrong."""
     _quiet_logs()
     # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        return _answer(list(sys.argv[1:] if arguments is None else arguments))
+        code = _dispatch(list(arguments))
+        sys.stdout.flush()  # here, where a reader that has gone is no defect
+        return code
     except ConfigError as error:
         say(_one_line(error))
         return USAGE
@@ -187,11 +214,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except SystemExit as leaving:  # argparse, after --help
         return int(leaving.code or DONE)
-    except KeyboardInterrupt as interrupt:
-        say(str(interrupt) or "interrupted; nothing is committed")
-        if arguments is None:
-            _leave(130)
-        return 130
     except BrokenPipeError:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
@@ -222,12 +244,6 @@ def _leave(code: int) -> None:
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()  # engines that were started for the job end there
     os._exit(code)
-
-
-def _answer(arguments: list[str]) -> int:
-    code = _dispatch(arguments)
-    sys.stdout.flush()  # here, where a reader that has gone is no defect
-    return code
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -59,14 +59,19 @@ def run_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Runs a job: `oblong run`."""
     from pipeline.allocator import keep_freed_memory
     from pipeline.config import load_config
-    from pipeline.launch import run_job
+    from pipeline.launch import StoppedLate, run_job
 
     keep_freed_memory()
     reach_files(rest)
     started = time.monotonic()
     config = load_config(args.config, _overrides(args))
     outcome = run_job(config, rest, force=args.force, wait=not args.no_wait, say=say)
-    _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
+    try:
+        _show_outcome(outcome, time.monotonic() - started, as_json=args.json)
+    except KeyboardInterrupt:
+        if outcome.manifest is None:
+            raise
+        raise StoppedLate(outcome.folder) from None
     return DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pipeline.fallen import Fallen, lay_breadcrumbs, watch_workers
 from pipeline.graph import build_job
 from pipeline.progress import show_progress
 from pipeline.quiet import quiet_workers, what_was_hidden
+from pipeline.signals import undisturbed
 from pipeline.workers import IN_MEMORY, Workers, cores_here
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import remove_folder
@@ -79,7 +81,7 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
     in_memory = workers is not None and workers.mode == IN_MEMORY
     hide = not (in_memory or checked.runner.in_cloud) and os.environ.get("OBLONG_DEBUG") is None
     leave = False
-    with _temporary_folder() as folder:
+    with _own_folder() as folder:
         progress = Progress(folder) if checked.shared_disk else None
         notes = lay_breadcrumbs(job, folder) if checked.shared_disk else None
         fallen = Fallen()
@@ -120,20 +122,29 @@ def execute(checked: Checked, job: Job, workers: Workers | None, spills: str | N
             raise explained from error
         finally:
             if not leave:
-                for left in filter(None, (spills, job.scratch_folder)):  # in this order: the second names the first
-                    with suppress(JobError):
-                        remove_folder(left)
+                _clear_up(job, spills)
     return Ending("done")
 
 
 @contextmanager
-def _temporary_folder() -> Iterator[str]:
-    """A folder of the launcher, cleared up as well as may be: a job that is done stays done."""
+def _own_folder() -> Iterator[str]:
+    """Makes a folder for what the launcher notes, in the system's temporary folder; removes it as well as may be."""
     where = tempfile.gettempdir()
     with disk_told(f"TMPDIR: {where}", "written"):
-        folder = tempfile.TemporaryDirectory(prefix="oblong-", ignore_cleanup_errors=True)
-    with folder:
-        yield folder.name
+        folder = tempfile.mkdtemp(prefix="oblong-")
+    try:
+        yield folder
+    finally:
+        with undisturbed():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_up(job: Job, spills: str | None) -> None:
+    """Removes what only the workers needed; the spills first, since the scratch folder says where they are."""
+    with undisturbed():
+        for left in filter(None, (spills, job.scratch_folder)):
+            with suppress(JobError):
+                remove_folder(left)
 
 
 def _make_pipeline(checked: Checked) -> beam.Pipeline:
@@ -149,7 +160,7 @@ def _wait(checked: Checked, result: Any) -> None:
         state = result.wait_until_finish()
     except KeyboardInterrupt:
         if checked.runner.in_cloud:
-            raise LeftRunning(f"no longer waiting; the job goes on: {_where(checked, result)}") from None
+            raise LeftRunning(f"the job goes on: {_where(checked, result)}") from None
         with suppress(Exception):
             result.cancel()
             result.wait_until_finish(STOPS_WITHIN * 1000)  # workers here still read what is cleared up next

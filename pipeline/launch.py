@@ -11,7 +11,7 @@ from pipeline.attempt import spill_folder
 from pipeline.commands import count
 from pipeline.dataflow import check_places, job_name
 from pipeline.description import versions
-from pipeline.execution import LeftRunning, execute
+from pipeline.execution import execute
 from pipeline.fallen import last_words
 from pipeline.increments import Increment, check_increment
 from pipeline.job import Job, next_free, prepare
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 
 LOGGER = logging.getLogger("oblong")
+
+
+class StoppedLate(KeyboardInterrupt):
+    """The user stopped a job whose run is committed."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"the run is committed: {folder}")
 
 
 class Outcome(NamedTuple):
@@ -90,6 +97,7 @@ def run_job(
 
     Raises:
         LeftRunning: The user stopped waiting for a job that goes on.
+        StoppedLate: The user stopped it when it was committed.
     """
     checked = check_options(config.beam, options)
     _check_wait(checked, wait=wait)
@@ -107,13 +115,13 @@ def run_job(
     workers, spills = _get_ready(checked, job, say)
     try:
         ending = execute(checked, job, workers, spills, wait=wait)
+        if ending.status != "done":
+            return Outcome(None, job.run_folder, ending.status, (ending.note,) if ending.note else ())
+        return _finished(job)
     except KeyboardInterrupt as interrupt:
         if not str(interrupt) and _is_committed(job):
-            raise LeftRunning(f"interrupted, and the run was committed just before: {job.run_folder}") from None
+            raise StoppedLate(job.run_folder) from None
         raise
-    if ending.status != "done":
-        return Outcome(None, job.run_folder, ending.status, (ending.note,) if ending.note else ())
-    return _finished(job)
 
 
 def _get_ready(checked: Checked, job: Job, say: Callable[[str], None] | None) -> tuple[Workers | None, str | None]:

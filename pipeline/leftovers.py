@@ -135,7 +135,7 @@ def note_spills(scratch: str, spills: str) -> None:
         scratch: The attempt's scratch folder.
         spills: The folder it spills to, named after the attempt.
     """
-    write_bytes(f"{scratch}/{SPILLS}", spills.encode())
+    write_bytes(f"{scratch}/{SPILLS}", str(Path(spills).absolute()).encode())  # gc may run elsewhere
 
 
 def _spilled(attempts: Iterable[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.generations import note_spills
+from pipeline.leftovers import note_spills
 from tests.clouds import LOST
 from tests.runs import data_files, manifest_of, oblong, some_rows, write_jsonl, write_tokenizer
 from transforms import files

@@ -1,0 +1,97 @@
+"""Signals that stop the command: Ctrl-C and SIGTERM are heard once, and what is cleared up then is not disturbed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What a user is told, by the signal that came; the exit code is 128 and its number, as a shell has it.
+STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+PATIENCE = 30.0  # seconds after a signal in which another says nothing new: what it began is still being cleared up
+
+
+class Stop:
+    """The signal that has stopped the command.
+
+    Attributes:
+        number: The signal; SIGINT until there was another.
+    """
+
+    def __init__(self) -> None:
+        self.number = signal.SIGINT
+        self._quiet_until = 0.0
+        self._ended = False
+
+    @property
+    def word(self) -> str:
+        """What the command was: interrupted or terminated."""
+        return STOPS[self.number]
+
+    @property
+    def code(self) -> int:
+        """The exit code for it."""
+        return 128 + self.number
+
+    def hear(self, number: int, frame: Any) -> None:
+        """The handler: a signal is Ctrl-C to all that runs, one that follows soon is the same one again."""
+        if self._ended:
+            signal.signal(number, signal.SIG_DFL)  # only the first is left out: what hangs can still be stopped
+            return
+        if time.monotonic() < self._quiet_until:
+            return
+        self._quiet_until = time.monotonic() + PATIENCE
+        self.number = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """From here on the command leaves, with the exit code it has; a signal changes nothing of that."""
+        self._ended = True
+
+
+@contextmanager
+def heed_signals() -> Iterator[Stop]:
+    """Has SIGTERM stop the command as Ctrl-C does, while the block runs and after it: the process is the command's.
+
+    A signal that the process was started to ignore stays ignored.
+
+    Yields:
+        What was heard.
+    """
+    stop = Stop()
+    for number in STOPS:
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, stop.hear)
+    try:
+        yield stop
+    finally:
+        stop.end()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Holds Ctrl-C and SIGTERM back while the block runs: what it removes is removed.
+
+    Outside of the main thread nothing is held back, since no signal comes there.
+    """
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPS:
+            before[number] = signal.getsignal(number)
+            if before[number] not in (signal.SIG_IGN, None):
+                signal.signal(number, lambda got, frame: came.append(got))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler not in (signal.SIG_IGN, None):
+                signal.signal(number, handler)
+        with suppress(IndexError):
+            signal.raise_signal(came[0])

@@ -1,0 +1,1 @@
+"""Jobs killed at every step and at any moment, and what they must leave."""
