@@ -21,6 +21,7 @@ REMEDIES = {
     errno.EROFS: "name another place, or have its disk mounted to be written to",
     errno.EACCES: "give the user who runs the job the right to it",
     errno.EPERM: "give the user who runs the job the right to it",
+    errno.ENOENT: "it was removed while it was in use: see what clears up there, and run the job again",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.EIO: "look after its disk",
 }
@@ -29,7 +30,10 @@ REMEDIES = {
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-REFUSED = re.compile(r"^(?:OSError|PermissionError): \[Errno (\d+)\] [^:\n]*(: '.*')?", re.MULTILINE)
+REFUSED = re.compile(
+    r"^(?:RuntimeError: )?(?:OSError|PermissionError|FileNotFoundError): \[Errno (\d+)\] [^:\n]*(: '[^'\n]*')?",
+    re.MULTILINE,
+)
 
 
 def spell(error: Exception) -> str:

@@ -63,5 +63,7 @@ def test_file_that_cannot_be_put_in_its_place_is_told(tmp_path):
             for one in (tmp_path / "scratch").iterdir():
                 one.unlink()
 
-    with pytest.raises(StoreError, match=f"^{path} cannot be written: FileNotFoundError: "):
+    with pytest.raises(
+        StoreError, match=f"^{path} cannot be written: No such file or directory; it was removed while it was in use"
+    ):
         lose()
