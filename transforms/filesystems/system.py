@@ -29,7 +29,9 @@ REMEDIES = {
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-REFUSED = re.compile(r"^(?:OSError|PermissionError): \[Errno (\d+)\] [^:\n]*(: '.*')?", re.MULTILINE)
+REFUSED = re.compile(
+    r"^(?:OSError|PermissionError): \[Errno (\d+)\] [^:\n]*(: '[^'\n]*'|: \"[^\"\n]*\")?", re.MULTILINE
+)
 
 
 def spell(error: Exception) -> str:
