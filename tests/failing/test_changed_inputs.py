@@ -40,12 +40,12 @@ def close(path):
 GONE, OTHER_SIZE, OTHER_TIME = " and is gone; ", " now; run the job again", " was last changed at "
 
 
-def changes_while_a_job_reads(run, folder, change, *more):
-    """Runs a job on many files and changes the last of them when a worker has begun to read the first."""
-    rows = some_rows(1_000)
-    for i in range(20):
-        write_jsonl(folder / f"in/{i:02}.jsonl", rows)
-    last, done = folder / "in/19.jsonl", threading.Event()
+def changes_while_a_job_reads(run, folder, change, *more, files=20):
+    """Runs a job and changes the last of its files when a worker has begun to read the first."""
+    rows = some_rows(20_000 // files)
+    for i in range(files):
+        last = write_jsonl(folder / f"in/{i:02}.jsonl", rows)
+    done = threading.Event()
     os.utime(last, (0, 1_700_000_000))
 
     def wait_and_change():
@@ -83,6 +83,10 @@ def changes_while_a_job_reads(run, folder, change, *more):
 )
 def test_input_that_changes_while_a_job_runs_ends_it_in_one_line(tmp_path, change, told):
     assert told in changes_while_a_job_reads(oblong, tmp_path, change)
+
+
+def test_input_that_is_written_over_while_it_is_read_ends_the_job_in_one_line(tmp_path):
+    assert OTHER_TIME in changes_while_a_job_reads(oblong, tmp_path, write_over, files=1)
 
 
 def test_input_that_changes_is_told_where_rows_are_written_as_they_are_read_too(tmp_path):

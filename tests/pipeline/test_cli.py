@@ -242,6 +242,15 @@ def spawn(arguments, **options):
     return subprocess.Popen([sys.executable, "-m", "pipeline", *map(str, arguments)], text=True, **options)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_stdout_without_room_is_no_defect():
+    with Path("/dev/full").open("w") as full:
+        process = spawn(["--version"], stdout=full, stderr=subprocess.PIPE)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (1, 1)
+    assert err.startswith("oblong: No space left on device; make room on its disk")
+
+
 def test_interrupted_run_says_so_and_commits_nothing(world, tmp_path):
     source = write_jsonl(tmp_path / "many.jsonl", [{"text": "w1 w2 " * 50}] * 60_000)
     arguments = ["run", f"--input={source}", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
