@@ -176,8 +176,11 @@ def read_range(path: str, start: int, size: int) -> bytes:
 
     Returns:
         The bytes; fewer where the file ends before.
+
+    Raises:
+        StoreError: The file system does not give them.
     """
-    with _told_reading(path):
+    with told(path, "read"):
         return store_of(path).read_range(path, start, size)
 
 

@@ -109,7 +109,7 @@ def _a_parquet_file() -> bytes:
 def parquet(data: bytes) -> None:
     """A Parquet file with other bytes in its pages gives rows that add up, or one line says that it is damaged.
 
-    Its footer is left alone: on some that were made to hurt, Arrow ends the process.
+    Its footer is left alone: one that was made to hurt can ask for gigabytes.
     """
     file = bytearray(_a_parquet_file())
     pages = len(file) - 8 - int.from_bytes(file[-8:-4], "little")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -240,6 +241,15 @@ def test_defect_is_told_with_its_traceback_and_the_code_of_a_failed_job(capsys):
 
 def spawn(arguments, **options):
     return subprocess.Popen([sys.executable, "-m", "pipeline", *map(str, arguments)], text=True, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_stdout_without_room_is_no_defect():
+    with Path("/dev/full").open("w") as full:
+        process = spawn(["--version"], stdout=full, stderr=subprocess.PIPE)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (1, 1)
+    assert err.startswith("oblong: No space left on device; make room on its disk")
 
 
 def test_interrupted_run_says_so_and_commits_nothing(world, tmp_path):

@@ -297,6 +297,18 @@ def test_input_that_changes_after_planning_fails_by_name(tmp_path, tokenizer, ou
     assert manifests(out) == []
 
 
+def test_what_the_machine_refuses_a_worker_is_told_as_it_has_no_sentence_of_its_own():
+    traceback = "Traceback (most recent call last):\n  File \"x.py\", line 1\n{}: [Errno {}] {}: '/a b'\n"
+    refused = explain(RuntimeError(traceback.format("PermissionError", 13, "Permission denied")))
+    assert isinstance(refused, JobError)
+    assert str(refused) == (
+        "Permission denied: '/a b'; give the user who runs the job the right to it; nothing is committed"
+    )
+    # A connection that breaks tells of a process that died, which is for others to explain.
+    broken = RuntimeError(traceback.format("ConnectionResetError", 104, "Connection reset by peer"))
+    assert explain(broken) is broken
+
+
 def test_second_attempt_at_the_same_run_loses_quietly(tmp_path, tokenizer, out):
     source = write_jsonl(tmp_path / "rows.jsonl", ROWS)
     config = load_config(

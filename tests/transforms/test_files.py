@@ -5,7 +5,7 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 
 from transforms import files
-from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.errors import ConfigError, JobError, StoreError
 
 
 def test_local_paths_have_no_scheme():
@@ -163,6 +163,16 @@ def test_disk_without_hard_links_is_told_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", refuse)
     message = f"^{tmp_path}/a cannot be written once: its disk takes no hard link \\(Operation not permitted\\); use"
     with pytest.raises(JobError, match=message):
+        files.create_once(f"{tmp_path}/a", b"1", f"{tmp_path}/scratch")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_without_room_for_the_link_is_told_as_full(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(StoreError, match=f"^{tmp_path}/a cannot be written: No space left on device; make room"):
         files.create_once(f"{tmp_path}/a", b"1", f"{tmp_path}/scratch")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,9 +1,11 @@
 import json
 
 import apache_beam as beam
+import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that
 
+from transforms.arrays.errors import StoreError
 from transforms.arrays.readers import Format, Reading, Source
 from transforms.inputs import Corpus, InputFile, Split, find_corpus
 from transforms.read import ReadCorpus
@@ -37,6 +39,11 @@ def test_list_is_a_line_of_json_for_each_unit(tmp_path):
     written(tmp_path, UNITS)
     lines = (tmp_path / "units.jsonl").read_text("utf-8").splitlines()
     assert [list(json.loads(line)[1]) for line in lines] == [list(known) for _, known in UNITS]
+
+
+def test_list_that_is_gone_is_told(tmp_path):
+    with pytest.raises(StoreError, match=f"^{tmp_path}/none cannot be read: FileNotFoundError: "):
+        load_unit(f"{tmp_path}/none", (0, 9))
 
 
 def test_no_units_make_an_empty_list(tmp_path):

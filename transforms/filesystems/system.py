@@ -31,7 +31,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 REFUSED = re.compile(
-    r"^(?:RuntimeError: )?(?:OSError|PermissionError|FileNotFoundError): \[Errno (\d+)\] [^:\n]*(: '[^'\n]*')?",
+    r"^(?:RuntimeError: )?(?:OSError|PermissionError|FileNotFoundError): \[Errno (\d+)\] [^:\n]*"
+    r"(: '[^'\n]*'|: \"[^\"\n]*\")?",
     re.MULTILINE,
 )
 

@@ -104,7 +104,7 @@ def _batch_rows(metadata: Any, groups: range) -> int:
     """
     of_groups = [metadata.row_group(i) for i in groups]
     rows, size = sum(group.num_rows for group in of_groups), sum(group.total_byte_size for group in of_groups)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES * rows // max(size, 1))))
 
 
 def _to_rows(batch: Any, position: int, file: str, columns: Columns) -> Rows:

@@ -186,3 +186,28 @@ def test_damaged_file_stops_the_job_by_name():
     broken = data[:100] + bytes(len(data) // 2) + data[100 + len(data) // 2 :]
     with pytest.raises(JobError, match=r"read\.files: a file is damaged near row 0"):
         read("parquet", broken)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (slice(0, None), r"^read.files: a file is damaged near row 300: its footer claims rows up to 304$"),
+        (slice(-1, None), r"is no readable Parquet file: it claims 300 rows, and its row groups 304$"),
+        (slice(0, 1), r"is no readable Parquet file: it claims 304 rows, and its row groups 300$"),
+    ],
+)
+def test_footer_that_claims_other_rows_than_there_are_is_damaged(places, told):
+    """Arrow gives the rows that come, and says nothing of those that do not."""
+    sink = io.BytesIO()
+    table = pa.table({"text": [f"row {i}" for i in range(300)]})
+    pq.write_table(table, sink, write_statistics=False, store_schema=False)
+    data = bytearray(sink.getvalue())
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    number = b"\x16\xd8\x04"  # 300 as Thrift has it, a field of 64 bits: of the file, its column, its row group
+    claims = [at for at in range(footer, len(data)) if data[at : at + 3] == number]
+    assert len(claims) == 3
+    assert len(read("parquet", bytes(data), TEXT).rows) == 300
+    for at in claims[places]:
+        data[at + 1] = 0xE0  # 304
+    with pytest.raises(JobError, match=told):
+        read("parquet", bytes(data), TEXT)
