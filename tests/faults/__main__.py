@@ -53,16 +53,19 @@ def _make_worlds(kinds: Sequence[str], folder: Path) -> dict[str, World]:
 
 
 def _draw(worlds: dict[str, World], rng: random.Random, kills: int) -> list[Kill | Pair]:
-    """Every step of every kind once, and moments for the rest; of jobs that take long some."""
-    drawn: list[Kill | Pair] = []
-    share = max(1, kills // (2 * len(worlds)))
+    """Every step of every kind once, and moments for the rest; of jobs that take long fewer."""
+    steps: list[Kill | Pair] = []
     for world in worlds.values():
-        slow = world.kind.has_workers
-        steps = at_steps(world, rng)
-        drawn += rng.sample(steps, min(len(steps), share // SLOW if slow else share))
-        drawn += at_moments(world, rng, share // SLOW if slow else share)
-        drawn += at_moments(world, rng, 2 if slow else 4, "fresh")
-        drawn += two_at_once(world, rng, 2 if slow else 6)
+        of_it = at_steps(world, rng)
+        steps += rng.sample(of_it, len(of_it) // SLOW) if world.kind.has_workers else of_it
+    drawn = rng.sample(steps, min(len(steps), kills))
+    rest = kills - len(drawn)
+    shares = {kind: 1 if world.kind.has_workers else SLOW for kind, world in worlds.items()}
+    for kind, world in worlds.items():
+        share = rest * shares[kind] // sum(shares.values())
+        drawn += at_moments(world, rng, share)
+        drawn += at_moments(world, rng, 2 if world.kind.has_workers else 6, "fresh")
+        drawn += two_at_once(world, rng, 2 if world.kind.has_workers else 6)
     rng.shuffle(drawn)
     return drawn
 

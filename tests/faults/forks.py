@@ -43,6 +43,7 @@ class Forks:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._ask({"ready": None})
 
     def start(
         self, command: list[str], folder: Path, name: str, watched: Watched | None = None, *, fresh: bool = False
@@ -89,7 +90,8 @@ def serve() -> None:
         importlib.import_module(module)
     for line in sys.stdin:
         question = json.loads(line)
-        answer = _start(*question["start"]) if "start" in question else _wait(*question["wait"])
+        ((verb, told),) = question.items()
+        answer = _start(*told) if verb == "start" else _wait(*told) if verb == "wait" else None
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -136,8 +138,8 @@ def _prepare(folder: str, name: str, told: str | None) -> Watched | None:
         os.dup2(os.open(file, flags, 0o644), number)
     watched = None if told is None else Watched.load(told)._replace(launcher=os.getpid())
     os.environ.update(_environment(folder, watched))
-    for number in (signal.SIGINT, signal.SIGTERM):  # what a shell's job in the background ignores, its children do too
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    for stops in (signal.SIGINT, signal.SIGTERM):  # what a shell's job in the background ignores, its children do too
+        signal.signal(stops, signal.SIG_DFL)
     return watched
 
 
