@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import tempfile
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="how many jobs are killed, about (default 1000)")
     parser.add_argument("--seed", type=int, default=None, help="what is drawn again with the same (default: the time)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more are begun (default none)")
     parser.add_argument("--kinds", nargs="*", choices=sorted(KINDS), default=list(KINDS), help="of jobs (default all)")
     parser.add_argument("--only", metavar="NAME", help="one, by the name that a failure gave")
     args = parser.parse_args()
@@ -42,7 +44,7 @@ def main() -> int:
             return bool(verdict.problems)
         print(f"seed {seed}: --seed {seed} draws the same", flush=True)
         worlds = _make_worlds(args.kinds, Path(folder))
-        return _try(_draw(worlds, random.Random(seed), args.kills), worlds, Path(folder), args.jobs)
+        return _try(_draw(worlds, random.Random(seed), args.kills), worlds, Path(folder), args.jobs, 60 * args.minutes)
 
 
 def _make_worlds(kinds: Sequence[str], folder: Path) -> dict[str, World]:
@@ -70,9 +72,9 @@ def _draw(worlds: dict[str, World], rng: random.Random, kills: int) -> list[Kill
     return drawn
 
 
-def _try(trials: Sequence[Kill | Pair], worlds: dict[str, World], folder: Path, jobs: int) -> int:
+def _try(trials: Sequence[Kill | Pair], worlds: dict[str, World], folder: Path, jobs: int, seconds: float) -> int:
     begun, verdicts = time.monotonic(), []
-    for verdict in try_all(trials, worlds, folder, jobs):
+    for verdict in try_all(trials, worlds, folder, jobs, seconds):
         verdicts.append(verdict)
         if verdict.problems:
             print(how_to_repeat(verdict), flush=True)

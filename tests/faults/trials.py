@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import queue
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -28,10 +30,14 @@ def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch:
         worlds: The kinds of jobs by name.
         scratch: For the jobs' folders; those with a problem stay there.
         jobs: How many at a time.
+        seconds: After which no more are begun.
     """
+    end = time.monotonic() + seconds
     free: queue.Queue[Forks] = queue.Queue()
 
-    def attempt(trial: Kill | Pair) -> Verdict:
+    def attempt(trial: Kill | Pair) -> Verdict | None:
+        if time.monotonic() > end:
+            return None
         forks = free.get()
         try:
             world = worlds[trial.kind]
@@ -49,7 +55,9 @@ def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch:
             stack.callback(forks.close)
             free.put(forks)
         for done in as_completed([threads.submit(attempt, trial) for trial in trials]):
-            yield done.result()
+            verdict = done.result()
+            if verdict is not None:
+                yield verdict
 
 
 def how_to_repeat(verdict: Verdict) -> str:

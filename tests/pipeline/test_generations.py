@@ -1,10 +1,11 @@
+import json
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.generations import delete, find_leftovers, list_runs, note_spills
+from pipeline.generations import delete, find_leftovers, list_runs, note_spills, remove_spills
 from tests.runs import contents, oblong, reseal
 
 DAY = 86400
@@ -159,6 +160,28 @@ def test_rows_spilled_elsewhere_by_a_killed_attempt_are_found_and_nothing_that_i
     delete(find_leftovers(str(tmp_path / "out"), 0))
     assert not spills.exists()
     assert other.exists()
+
+
+def test_rows_spilled_elsewhere_are_found_beside_the_commit_too_and_from_any_folder(output, tmp_path, monkeypatch):
+    """The attempt was committed and killed before it had cleared up; its spills were given as a relative path."""
+    kept = json.loads((output / "runs" / "a" / "manifest.json").read_text())["attempt"]
+    spills = tmp_path / "fast" / f"oblong-a-{kept}"
+    spills.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    note_spills(str(output / "runs" / "a" / f"{kept}.tmp"), f"fast/{spills.name}")
+    monkeypatch.chdir(output)
+    assert str(spills) in [one.path for one in find_leftovers(str(output), 0)]
+
+
+def test_spills_are_removed_where_the_attempt_has_noted_them(tmp_path):
+    spills, scratch = tmp_path / "fast" / "oblong-r-attempt-1", tmp_path / "out" / "runs" / "r" / "attempt-1.tmp"
+    spills.mkdir(parents=True)
+    remove_spills(str(scratch))
+    assert spills.exists()
+    note_spills(str(scratch), str(spills))
+    remove_spills(str(scratch))
+    assert not spills.exists()
+    assert scratch.exists()
 
 
 def test_what_belongs_to_an_attempt_is_in_use_while_any_of_it_is(output):
