@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tests.faults.worlds import World
 
 
-def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch: Path, jobs: int) -> Iterator[Verdict]:
+def try_all(
+    trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch: Path, jobs: int, seconds: float = math.inf
+) -> Iterator[Verdict]:
     """Tries each; gives the verdicts as they come.
 
     Args:

@@ -274,7 +274,7 @@ def test_run_that_is_stopped_when_it_is_committed_says_so(world, tmp_path, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.summary.bucket_table", stop)
-    flags = [f"--input={world}/in/*", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
+    flags = [f"--input={world}/a.jsonl", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
     assert main(["run", *flags]) == 130
     assert capsys.readouterr().err.endswith(f"oblong: interrupted; the run is committed: {tmp_path}/out/runs/x\n")
 
