@@ -32,11 +32,14 @@ class Forks:
     """A process that forks the command.
 
     Used by one thread at a time.
+
+    Args:
+        first: Python that runs there before the first fork: to break the product, and see it found out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = "") -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forks"],
+            [sys.executable, "-m", "tests.faults.forks", first],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -88,6 +91,7 @@ def serve() -> None:
     """Answers on stdout what is asked on stdin, until that ends."""
     for module in IMPORTED:
         importlib.import_module(module)
+    exec(sys.argv[1])
     for line in sys.stdin:
         question = json.loads(line)
         ((verb, told),) = question.items()

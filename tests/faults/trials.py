@@ -42,12 +42,7 @@ def try_all(
             return None
         forks = free.get()
         try:
-            world = worlds[trial.kind]
-            if isinstance(trial, Kill):
-                return try_kill(trial, world, forks, scratch)
-            return try_pair(trial, world, forks, scratch)
-        except Exception as error:  # noqa: BLE001 - the others go on, and this one is told
-            return Verdict(trial, (f"{type(error).__name__}: {error}",), struck=False, committed=False)
+            return try_one(trial, worlds[trial.kind], forks, scratch)
         finally:
             free.put(forks)
 
@@ -62,10 +57,20 @@ def try_all(
                 yield verdict
 
 
+def try_one(trial: Kill | Pair, world: World, forks: Forks, scratch: Path) -> Verdict:
+    """Tries one; what stops the judge, such as half a manifest, is a problem as any other."""
+    try:
+        if isinstance(trial, Kill):
+            return try_kill(trial, world, forks, scratch)
+        return try_pair(trial, world, forks, scratch)
+    except Exception as error:  # noqa: BLE001 - the others go on, and this one is told
+        return Verdict(trial, (f"{type(error).__name__}: {error}",), struck=False, committed=False)
+
+
 def how_to_repeat(verdict: Verdict) -> str:
     """What was wrong, and the command that does it again."""
     told = "\n".join(f"  {problem}" for problem in verdict.problems)
-    return f"{verdict.what.name}\n{told}\n  again: python -m tests.faults --only '{verdict.what.name}'"
+    return f"{verdict.what.name}\n{told}\n  again: make faults ONLY='{verdict.what.name}'"
 
 
 def tables(verdicts: Sequence[Verdict]) -> str:
