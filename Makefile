@@ -6,6 +6,7 @@ DEMO = demo
 ENGINES = .engines
 ARGS =
 SECONDS = 60
+KILLS = 1000
 TARGETS =
 
 # The first Python that is new enough and can make environments, else the first that is new enough.
@@ -28,7 +29,7 @@ PROBLEM = $(shell python='$(PYTHON)'; \
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/python -m pip install --quiet
 
-.PHONY: help demo test fuzz test-clouds engines test-engines test-airflow bench check format clean
+.PHONY: help demo test fuzz test-clouds engines test-engines test-faults faults test-airflow bench check format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 | /p' Makefile | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -50,6 +51,12 @@ engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism,
 
 test-engines: $(VENV)/.test engines ## runs the same job on every engine, some ten minutes; takes ARGS as well
 	@$(VENV)/bin/python -m pytest tests/engines $(ARGS)
+
+test-faults: $(VENV)/.test ## kills jobs at every step and at some moments, and looks at what they leave, some five minutes; takes ARGS
+	@$(VENV)/bin/python -m pytest tests/faults $(ARGS)
+
+faults: $(VENV)/.test ## the same for as long as you like: KILLS=1000 takes about an hour; SEED=6, ONLY='name of one'
+	@$(VENV)/bin/python -m tests.faults --kills $(KILLS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 test-airflow: $(VENV)/.test ## runs the DAG of deploy/schedule in an Airflow of its own, some three minutes; takes ARGS
 	@$(MAKE) --no-print-directory VENV='.venv-airflow' '.venv-airflow/.airflow'

@@ -203,9 +203,7 @@ def _answer(arguments: Sequence[str]) -> int:
     # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        code = _dispatch(list(arguments))
-        sys.stdout.flush()  # here, where a reader that has gone is no defect
-        return code
+        return _dispatch_and_flush(list(arguments))
     except ConfigError as error:
         say(_one_line(error))
         return USAGE
@@ -244,6 +242,12 @@ def _leave(code: int) -> None:
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()  # engines that were started for the job end there
     os._exit(code)
+
+
+def _dispatch_and_flush(arguments: list[str]) -> int:
+    code = _dispatch(arguments)
+    sys.stdout.flush()  # here, where a reader that has gone is no defect
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:

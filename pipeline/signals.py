@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +24,12 @@ class Stop:
 
     Attributes:
         number: The signal; SIGINT until there was another.
+        heard: Whether it came.
     """
 
     def __init__(self) -> None:
         self.number = signal.SIGINT
+        self.heard = False
         self._quiet_until = 0.0
         self._ended = False
 
@@ -44,8 +48,9 @@ class Stop:
         if self._ended:
             signal.signal(number, signal.SIG_DFL)  # only the first is left out: what hangs can still be stopped
             return
-        if time.monotonic() < self._quiet_until:
+        if self.heard and time.monotonic() < self._quiet_until:
             return
+        self.heard = True
         self._quiet_until = time.monotonic() + PATIENCE
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
@@ -53,6 +58,22 @@ class Stop:
     def end(self) -> None:
         """From here on the command leaves, with the exit code it has; a signal changes nothing of that."""
         self._ended = True
+
+
+class _Stderr:
+    """The stream, without what worker threads of a stopped command say: they lose what they work on."""
+
+    def __init__(self, stream: Any, stop: Stop) -> None:
+        self._stream, self._stop = stream, stop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes, or not."""
+        if self._stop.heard and threading.current_thread() is not threading.main_thread():
+            return len(text)
+        return int(self._stream.write(text))
 
 
 @contextmanager
@@ -68,10 +89,18 @@ def heed_signals() -> Iterator[Stop]:
     for number in STOPS:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, stop.hear)
+    sys.stderr = cast("TextIO", _Stderr(sys.stderr, stop))
+    atexit.register(_ignore)
     try:
         yield stop
     finally:
         stop.end()
+
+
+def _ignore() -> None:
+    """Leaves the process to its last moments, when Python has handlers no more, and a signal would tell a lie."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -86,12 +115,12 @@ def undisturbed() -> Iterator[None]:
         for number in STOPS:
             before[number] = signal.getsignal(number)
             if before[number] not in (signal.SIG_IGN, None):
-                signal.signal(number, lambda got, frame: came.append(got))
+                signal.signal(number, lambda got, _: came.append(got))
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for held, handler in before.items():
             if handler not in (signal.SIG_IGN, None):
-                signal.signal(number, handler)
+                signal.signal(held, handler)
         with suppress(IndexError):
             signal.raise_signal(came[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import tempfile
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="how many jobs are killed, about (default 1000)")
     parser.add_argument("--seed", type=int, default=None, help="what is drawn again with the same (default: the time)")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more are begun (default none)")
     parser.add_argument("--kinds", nargs="*", choices=sorted(KINDS), default=list(KINDS), help="of jobs (default all)")
     parser.add_argument("--only", metavar="NAME", help="one, by the name that a failure gave")
     args = parser.parse_args()
@@ -42,7 +44,7 @@ def main() -> int:
             return bool(verdict.problems)
         print(f"seed {seed}: --seed {seed} draws the same", flush=True)
         worlds = _make_worlds(args.kinds, Path(folder))
-        return _try(_draw(worlds, random.Random(seed), args.kills), worlds, Path(folder), args.jobs)
+        return _try(_draw(worlds, random.Random(seed), args.kills), worlds, Path(folder), args.jobs, 60 * args.minutes)
 
 
 def _make_worlds(kinds: Sequence[str], folder: Path) -> dict[str, World]:
@@ -53,23 +55,26 @@ def _make_worlds(kinds: Sequence[str], folder: Path) -> dict[str, World]:
 
 
 def _draw(worlds: dict[str, World], rng: random.Random, kills: int) -> list[Kill | Pair]:
-    """Every step of every kind once, and moments for the rest; of jobs that take long some."""
-    drawn: list[Kill | Pair] = []
-    share = max(1, kills // (2 * len(worlds)))
+    """Every step of every kind once, and moments for the rest; of jobs that take long fewer."""
+    steps: list[Kill | Pair] = []
     for world in worlds.values():
-        slow = world.kind.has_workers
-        steps = at_steps(world, rng)
-        drawn += rng.sample(steps, min(len(steps), share // SLOW if slow else share))
-        drawn += at_moments(world, rng, share // SLOW if slow else share)
-        drawn += at_moments(world, rng, 2 if slow else 4, "fresh")
-        drawn += two_at_once(world, rng, 2 if slow else 6)
+        of_it = at_steps(world, rng)
+        steps += rng.sample(of_it, len(of_it) // SLOW) if world.kind.has_workers else of_it
+    drawn = rng.sample(steps, min(len(steps), kills))
+    rest = kills - len(drawn)
+    shares = {kind: 1 if world.kind.has_workers else SLOW for kind, world in worlds.items()}
+    for kind, world in worlds.items():
+        share = rest * shares[kind] // sum(shares.values())
+        drawn += at_moments(world, rng, share)
+        drawn += at_moments(world, rng, 2 if world.kind.has_workers else 6, "fresh")
+        drawn += two_at_once(world, rng, 2 if world.kind.has_workers else 6)
     rng.shuffle(drawn)
     return drawn
 
 
-def _try(trials: Sequence[Kill | Pair], worlds: dict[str, World], folder: Path, jobs: int) -> int:
+def _try(trials: Sequence[Kill | Pair], worlds: dict[str, World], folder: Path, jobs: int, seconds: float) -> int:
     begun, verdicts = time.monotonic(), []
-    for verdict in try_all(trials, worlds, folder, jobs):
+    for verdict in try_all(trials, worlds, folder, jobs, seconds):
         verdicts.append(verdict)
         if verdict.problems:
             print(how_to_repeat(verdict), flush=True)

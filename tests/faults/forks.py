@@ -22,7 +22,7 @@ from tests.faults.steps import VARIABLE, Watched, watch
 ROOT = Path(__file__).parents[2]
 SITE = Path(__file__).parent / "site"
 IMPORTED = (
-    *("pipeline.cli", "pipeline.launch", "pipeline.allocator", "pipeline.verify", "pipeline.generations"),
+    *("pipeline.cli", "pipeline.launch", "pipeline.allocator", "pipeline.verify", "pipeline.leftovers"),
     *("pipeline.summary", "pipeline.age", "transforms.write_in_order", "pyarrow.parquet"),
     *("apache_beam.runners.direct.direct_runner", "apache_beam.runners.portability.fn_api_runner.fn_runner"),
 )
@@ -32,17 +32,21 @@ class Forks:
     """A process that forks the command.
 
     Used by one thread at a time.
+
+    Args:
+        first: Python that runs there before the first fork: to break the product, and see it found out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: str = "") -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forks"],
+            [sys.executable, "-m", "tests.faults.forks", first],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._ask({"ready": None})
 
     def start(
         self, command: list[str], folder: Path, name: str, watched: Watched | None = None, *, fresh: bool = False
@@ -87,9 +91,11 @@ def serve() -> None:
     """Answers on stdout what is asked on stdin, until that ends."""
     for module in IMPORTED:
         importlib.import_module(module)
+    exec(sys.argv[1])
     for line in sys.stdin:
         question = json.loads(line)
-        answer = _start(*question["start"]) if "start" in question else _wait(*question["wait"])
+        ((verb, told),) = question.items()
+        answer = _start(*told) if verb == "start" else _wait(*told) if verb == "wait" else None
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -136,8 +142,8 @@ def _prepare(folder: str, name: str, told: str | None) -> Watched | None:
         os.dup2(os.open(file, flags, 0o644), number)
     watched = None if told is None else Watched.load(told)._replace(launcher=os.getpid())
     os.environ.update(_environment(folder, watched))
-    for number in (signal.SIGINT, signal.SIGTERM):  # what a shell's job in the background ignores, its children do too
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    for stops in (signal.SIGINT, signal.SIGTERM):  # what a shell's job in the background ignores, its children do too
+        signal.signal(stops, signal.SIG_DFL)
     return watched
 
 

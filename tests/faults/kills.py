@@ -105,7 +105,8 @@ def try_kill(kill: Kill, world: World, forks: Forks, scratch: Path) -> Verdict:
         struck = hit.exists()
     committed = is_committed(world, folder)
     by = kill._replace(to="launcher") if struck and kill.at and hit.read_text() == str(leader) else kill
-    begun, err = (folder / "out/runs" / world.run).exists(), (folder / "killed.err").read_text()
+    begun, said = (folder / "out/runs" / world.run).exists(), folder / "killed.err"
+    err = said.read_text() if said.exists() else ""
     problems += _wrong_ending(by, code, err, begun=begun, struck=struck, committed=committed)
     if code not in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         problems += [f"left in TMPDIR: {path}" for path in left_in_temporary_folder(folder)]
@@ -168,7 +169,7 @@ def _wrong_ending(kill: Kill, code: int | None, err: str, *, begun: bool, struck
     last = err.splitlines()[-1] if err else ""
     wrong = ["a traceback"] if "Traceback" in err else []
     expected: tuple[int, str]
-    if kill.start == "fresh" and struck and not begun and code in (-signal.SIGTERM, -signal.SIGINT):
+    if struck and not begun and code in (-signal.SIGTERM, -signal.SIGINT):
         return []  # Python was still on its way to the command's first line
     if code == 0:
         # The signal came when all was done, or to a worker whose work was done.

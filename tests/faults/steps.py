@@ -33,7 +33,7 @@ ROLES = [
     for pattern, role in (
         (r"generations", "folder of generations"),
         (r"generations/\d+\.json", "generation"),
-        (r"runs(/[^/]+)?", "run's folder"),
+        (r"runs(/[^/]+)?", "run folder"),
         (r"runs/[^/]+/manifest\.json", "manifest"),
         (r"runs/[^/]+/[^/]+\.tmp", "scratch folder"),
         (r"runs/[^/]+/[^/]+\.tmp/[0-9a-f]{32}", "scratch file"),
@@ -42,11 +42,11 @@ ROLES = [
         (r"runs/[^/]+/[^/]+\.tmp/at/.*", "breadcrumb"),
         (r"(?:runs/[^/]+/[^/]+\.tmp/spill|oblong-[^/]+)", "spill folder"),
         (r"(?:runs/[^/]+/[^/]+\.tmp/spill|oblong-[^/]+)/.*", "spill"),
-        (r"runs/[^/]+/[^/]+", "attempt's folder"),
+        (r"runs/[^/]+/[^/]+", "attempt folder"),
         (r"runs/[^/]+/[^/]+/tokenizer(?:/.*)?", "tokenizer"),
         (r"runs/[^/]+/[^/]+/dead_letters(?:/.*)?", "dead letters"),
         (r"runs/[^/]+/[^/]+/.*\.(?:parquet|tfrecord)", "shard"),
-        (r"runs/[^/]+/[^/]+/.*", "shard's folder"),
+        (r"runs/[^/]+/[^/]+/.*", "shard folder"),
     )
 ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import queue
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from tests.faults.worlds import World
 
 
-def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch: Path, jobs: int) -> Iterator[Verdict]:
+def try_all(
+    trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch: Path, jobs: int, seconds: float = math.inf
+) -> Iterator[Verdict]:
     """Tries each; gives the verdicts as they come.
 
     Args:
@@ -28,18 +32,17 @@ def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch:
         worlds: The kinds of jobs by name.
         scratch: For the jobs' folders; those with a problem stay there.
         jobs: How many at a time.
+        seconds: After which no more are begun.
     """
+    end = time.monotonic() + seconds
     free: queue.Queue[Forks] = queue.Queue()
 
-    def attempt(trial: Kill | Pair) -> Verdict:
+    def attempt(trial: Kill | Pair) -> Verdict | None:
+        if time.monotonic() > end:
+            return None
         forks = free.get()
         try:
-            world = worlds[trial.kind]
-            if isinstance(trial, Kill):
-                return try_kill(trial, world, forks, scratch)
-            return try_pair(trial, world, forks, scratch)
-        except Exception as error:  # noqa: BLE001 - the others go on, and this one is told
-            return Verdict(trial, (f"{type(error).__name__}: {error}",), struck=False, committed=False)
+            return try_one(trial, worlds[trial.kind], forks, scratch)
         finally:
             free.put(forks)
 
@@ -49,13 +52,25 @@ def try_all(trials: Sequence[Kill | Pair], worlds: Mapping[str, World], scratch:
             stack.callback(forks.close)
             free.put(forks)
         for done in as_completed([threads.submit(attempt, trial) for trial in trials]):
-            yield done.result()
+            verdict = done.result()
+            if verdict is not None:
+                yield verdict
+
+
+def try_one(trial: Kill | Pair, world: World, forks: Forks, scratch: Path) -> Verdict:
+    """Tries one; what stops the judge, such as half a manifest, is a problem as any other."""
+    try:
+        if isinstance(trial, Kill):
+            return try_kill(trial, world, forks, scratch)
+        return try_pair(trial, world, forks, scratch)
+    except Exception as error:  # noqa: BLE001 - the others go on, and this one is told
+        return Verdict(trial, (f"{type(error).__name__}: {error}",), struck=False, committed=False)
 
 
 def how_to_repeat(verdict: Verdict) -> str:
     """What was wrong, and the command that does it again."""
     told = "\n".join(f"  {problem}" for problem in verdict.problems)
-    return f"{verdict.what.name}\n{told}\n  again: python -m tests.faults --only '{verdict.what.name}'"
+    return f"{verdict.what.name}\n{told}\n  again: make faults ONLY='{verdict.what.name}'"
 
 
 def tables(verdicts: Sequence[Verdict]) -> str:

@@ -252,24 +252,50 @@ def test_stdout_without_room_is_no_defect():
     assert err.startswith("oblong: No space left on device; make room on its disk")
 
 
-def test_interrupted_run_says_so_and_commits_nothing(world, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_stopped_run_says_so_and_commits_nothing(world, tmp_path, number, code, word):
     source = write_jsonl(tmp_path / "many.jsonl", [{"text": "w1 w2 " * 50}] * 60_000)
     arguments = ["run", f"--input={source}", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
+    (tmp_path / "tmp").mkdir()
     # A shell makes its background jobs deaf to SIGINT, and they their children: this one must hear it.
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = spawn(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = spawn(arguments, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")}, **streams)
     signal.signal(signal.SIGINT, usual)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/runs/x/*/tokenizer/*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
+    process.send_signal(number)  # again, while it clears up
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert err.endswith("oblong: interrupted; nothing is committed\n")
+    assert (process.returncode, out) == (code, "")
+    assert err.endswith(f"oblong: {word}; nothing is committed\n")
     assert "Traceback" not in err
     assert list(tmp_path.glob("out/runs/x/manifest.json")) == []
     assert list(tmp_path.glob("out/runs/x/*.tmp")) == []
+    assert list(tmp_path.glob("tmp/oblong-*")) == []
+
+
+def test_run_that_is_stopped_when_it_is_committed_says_so(world, tmp_path, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.summary.bucket_table", stop)
+    flags = [f"--input={world}/a.jsonl", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
+    assert main(["run", *flags]) == 130
+    assert capsys.readouterr().err.endswith(f"oblong: interrupted; the run is committed: {tmp_path}/out/runs/x\n")
+
+
+def test_other_commands_that_are_stopped_say_nothing_of_a_commit(world, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.generations.list_runs", stop)
+    assert main(["runs", str(world)]) == 130
+    assert capsys.readouterr().err == "oblong: interrupted\n"
 
 
 def test_reader_that_leaves_early_is_no_error(done):

@@ -115,6 +115,15 @@ def test_rows_spilled_elsewhere_by_a_run_that_was_killed_just_after_its_manifest
     assert found == [str(spills), f"{kept}.tmp"]
 
 
+def test_spills_that_were_given_by_a_relative_path_are_found_from_any_folder(output, tmp_path, monkeypatch):
+    spills = tmp_path / "fast" / "oblong-gone-attempt-x"
+    spills.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    note_spills(f"{output}/runs/gone/attempt-x.tmp", f"fast/{spills.name}")
+    monkeypatch.chdir(output)
+    assert str(spills) in [one.path for one in found_in(output, 0)]
+
+
 def test_what_is_no_attempt_is_not_ours_to_remove(output):
     for own in ("runs/a/plots", "runs/gone/plots"):
         (output / own).mkdir()
