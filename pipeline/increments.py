@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.age import parse_age
 from pipeline.generations import committed_manifests, turns_folder
+from pipeline.lineage import check_lineage
 from pipeline.manifest import canonical
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import create_once, exists, read_bytes
@@ -57,7 +58,8 @@ def earlier_generations(config: Config, recipe: str) -> list[Manifest]:
         The manifests, the oldest first.
 
     Raises:
-        ConfigError: They were made with another configuration or tokenizer.
+        ConfigError: They were made with another configuration or tokenizer, one of them is gone, or a run is among
+            them that is no generation.
     """
     found = committed_manifests(config.write.path)
     for manifest in found:
@@ -67,6 +69,7 @@ def earlier_generations(config: Config, recipe: str) -> list[Manifest]:
                 f"{str(manifest.get('recipe'))[:16]} in run {manifest['run_id']}, this is {recipe[:16]}); "
                 "to start a new version of the data set, give another write.path"
             )
+    check_lineage(config.write.path, found)
     return found
 
 
@@ -147,7 +150,8 @@ def check_increment(config: Config, increment: Increment, run_id: str) -> None:
         raise ConfigError(
             f"run.incremental: generation {increment.number} of {config.write.path} belongs to run {holder}, which is "
             "not committed: it is about to be, or was killed just then; run that again (--run_id where you gave it "
-            "one), or clear it up where nothing runs: oblong gc --older-than 0 --delete"
+            "one), or clear it up where nothing runs: "
+            f"oblong gc {config.write.path} --older-than 0 --delete"
         )
 
 

@@ -1,8 +1,6 @@
 """Corpora that grow: each row of theirs is in one generation."""
 
 import json
-import os
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,53 +11,14 @@ from pipeline import read_data_set
 from pipeline.data_set import add_totals
 from pipeline.generations import turns_folder
 from pipeline.increments import take_turn, turn_path
-from tests.runs import contents, oblong, set_flags, some_rows, write_jsonl
-from transforms.arrays.errors import ConfigError, JobError
-
-ROWS = some_rows(60)
-
-
-class World:
-    """A corpus that grows, and what is made of it."""
-
-    def __init__(self, folder, tokenizer):
-        self.folder = folder
-        self.out = folder / "out"
-        self._tokenizer = tokenizer
-
-    def arrive(self, name, rows, age=1000):
-        path = write_jsonl(self.folder / "in" / name, rows)
-        os.utime(path, (time.time() - age,) * 2)
-        return path
-
-    def run(self, *flags, **settings):
-        settings = {"read.root": str(self.folder / "in"), "run.incremental": True, "batch.rows": 4} | {
-            key.replace("__", "."): value for key, value in settings.items()
-        }
-        short = (f"--input={self.folder}/in/*.jsonl", f"--tokenizer={self._tokenizer}", f"--output={self.out}")
-        return oblong("run", *short, *set_flags(settings), "--set=write.columns=[input_ids, row_id]", "--json", *flags)
-
-    def rows(self):
-        manifest = read_data_set(str(self.out))
-        tables = [pq.read_table(self.out / file["path"]) for file in manifest["files"]]
-        return sorted(row for table in tables for row in table["row_id"].to_pylist())
+from tests.pipeline.growing import ROWS, World, names
+from tests.runs import contents, oblong
+from transforms.arrays.errors import JobError
 
 
 @pytest.fixture
 def world(tmp_path, tokenizer):
     return World(tmp_path, tokenizer)
-
-
-def names(*counts):
-    return sorted(f"{name}#{position}" for name, rows in counts for position in positions(rows))
-
-
-def positions(rows):
-    place, found = 0, []
-    for row in rows:
-        found.append(place)
-        place += len(json.dumps(row, ensure_ascii=False).encode()) + 1
-    return found
 
 
 def test_each_generation_reads_what_none_has_seen(world):
@@ -173,22 +132,6 @@ def test_all_generations_are_read_as_one_data_set(world):
     assert shown.out.startswith(f"2 generations of {world.out}")
 
 
-def test_ordinary_run_can_be_the_first_generation(world):
-    world.arrive("a.jsonl", ROWS[:5])
-    assert world.run("--run_id=d1", run__incremental=False).code == 0
-    world.arrive("b.jsonl", ROWS[5:9])
-    assert world.run("--run_id=d2").json["totals"]["rows_read"] == 4
-    assert world.rows() == names(("a.jsonl", ROWS[:5]), ("b.jsonl", ROWS[5:9]))
-
-
-def test_runs_that_are_no_generations_are_not_read_as_one(world):
-    world.arrive("a.jsonl", ROWS[:5])
-    for run in ("d1", "d2"):
-        assert world.run(f"--run_id={run}", run__incremental=False).code == 0
-    with pytest.raises(ConfigError, match=r"run d2 of .* was not incremental"):
-        read_data_set(str(world.out))
-
-
 def test_columns_keep_the_types_that_the_first_generation_found(world):
     world.arrive("a.jsonl", [{"text": "w1", "n": 1}])
     assert world.run("--run_id=d1", read__keep=["n"], run__max_dead_letters=1.0).code == 0
@@ -214,6 +157,7 @@ def test_generation_that_was_taken_and_not_committed_is_for_its_own_run_or_for_g
     assert said.code == 2
     assert "generation 1 of" in said.err
     assert "belongs to run killed, which is not committed" in said.err
+    assert f"oblong gc {world.out} --older-than 0 --delete" in said.err
     assert not (world.out / "runs").exists()
     (world.out / "runs").mkdir()
     found = oblong("gc", world.out, "--older-than=0", "--json").json["leftovers"]
