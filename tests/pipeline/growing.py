@@ -25,12 +25,22 @@ class World:
         os.utime(path, (time.time() - age,) * 2)
         return path
 
-    def run(self, *flags, **settings):
+    def begin(self, name, age=0):
+        path = self.folder / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half of a header")
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    def flags(self, **settings):
         settings = {"read.root": str(self.folder / "in"), "run.incremental": True, "batch.rows": 4} | {
             key.replace("__", "."): value for key, value in settings.items()
         }
-        short = (f"--input={self.folder}/in/*.jsonl", f"--tokenizer={self._tokenizer}", f"--output={self.out}")
-        return oblong("run", *short, *set_flags(settings), "--set=write.columns=[input_ids, row_id]", "--json", *flags)
+        short = (f"--input={self.folder}/in/*.jsonl*", f"--tokenizer={self._tokenizer}", f"--output={self.out}")
+        return [*short, *set_flags(settings), "--set=write.columns=[input_ids, row_id]"]
+
+    def run(self, *more, **settings):
+        return oblong("run", *self.flags(**settings), "--json", *more)
 
     def rows(self):
         manifest = read_data_set(str(self.out))

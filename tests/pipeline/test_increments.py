@@ -1,6 +1,7 @@
 """Corpora that grow: each row of theirs is in one generation."""
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -93,6 +94,54 @@ def test_file_that_may_still_be_written_to_is_left_for_the_next_time(world):
         "1 file seen in 1 generation, 1 file too young to be read"
     ]
     assert world.run("--run_id=d2", run__min_age="1s").json["totals"]["rows_read"] == 4
+
+
+def test_file_that_may_still_be_written_to_is_not_looked_into(world):
+    world.arrive("b.jsonl", ROWS[:5])
+    half = world.begin("a.jsonl.gz")
+    said = world.run("--run_id=d1", run__min_age="5m", read__keep=["label"])
+    assert said.code == 0, said.err
+    assert said.json["totals"]["rows_read"] == 5
+    world.arrive("c.jsonl", ROWS[5:9])
+    assert world.run("--run_id=d2", run__min_age="5m", read__keep=["label"]).json["totals"]["rows_read"] == 4
+    os.utime(half, (1, 1))
+    said = world.run("--run_id=d3", run__min_age="5m", read__keep=["label"])
+    assert (said.code, half.name in said.err) == (2, True)
+
+
+def test_run_that_is_committed_is_done_whatever_is_wrong_with_what_arrived(world):
+    world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    world.begin("a.jsonl.gz", age=1000)
+    assert world.run("--run_id=d1").json["status"] == "already done"
+    assert world.run("--run_id=d2").code == 2
+
+
+def test_inputs_that_were_all_taken_away_are_nothing_new(world):
+    path = world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    path.unlink()
+    said = world.run("--run_id=d2")
+    assert (said.code, said.json["status"], said.json["notes"]) == (0, "nothing new", ["0 files seen in 1 generation"])
+    assert world.run("--run_id=d1").json["status"] == "already done"
+    assert oblong("doctor", *world.flags()).code == 0
+
+
+def test_folder_that_is_gone_is_not_taken_for_an_empty_one(world):
+    path = world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    path.unlink()
+    path.parent.rmdir()
+    said = world.run("--run_id=d2")
+    assert said.code == 2
+    assert "matches no file" in said.err
+
+
+def test_first_generation_without_any_input_is_a_mistake(world):
+    world.begin("a.text").unlink()
+    said = world.run("--run_id=d1")
+    assert said.code == 2
+    assert "matches no file" in said.err
 
 
 def test_half_of_a_file_that_was_read_and_then_grew_is_a_changed_file(world):
