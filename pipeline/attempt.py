@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pipeline.description import describe
+from pipeline.generations import turns_folder
 from pipeline.leftovers import note_spills
 from pipeline.manifest import canonical
 from pipeline.workers import unit_bytes
 from transforms.arrays.errors import ConfigError, JobError
-from transforms.files import is_local, write_bytes
+from transforms.files import is_local, list_folder, write_bytes
 from transforms.filesystems.system import spell
 from transforms.tokenizer_files import CONFIG, TOKENIZER
 from transforms.units import UnitList, list_units, units_of
@@ -54,8 +55,10 @@ def begin_attempt(job: Job, *, workers: int | None = None, spills: str | None = 
         The attempt.
 
     Raises:
-        ConfigError: The output cannot be written.
+        ConfigError: The output cannot be written, or is of a corpus that grows and the job would not add to that.
     """
+    if job.increment is None and not dry:
+        _refuse_ordinary(job.config.write.path)
     reading = units_for(job, workers)
     units, listed = list_units(units_of(job.corpus, reading), f"{job.scratch_folder}/{UNITS}")
     folder, described = f"{job.attempt_folder}/tokenizer", f"{job.scratch_folder}/{DESCRIBED}"
@@ -72,6 +75,15 @@ def begin_attempt(job: Job, *, workers: int | None = None, spills: str | None = 
         write=structs.replace(job.config.write, path=job.attempt_folder),
     )
     return Attempt(config, units, described)
+
+
+def _refuse_ordinary(output: str) -> None:
+    """An ordinary run among generations would hold rows that they hold too."""
+    if list_folder(turns_folder(output)):
+        raise ConfigError(
+            f"write.path: {output} holds a corpus that grows, and this run would read again what its generations have "
+            "read; add to it with --set run.incremental=true, or give another write.path"
+        )
 
 
 def _write(job: Job, files: dict[str, bytes], spills: str | None) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from pipeline.printable import printable
 from transforms.arrays.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ SHORT = {"input": "read.files", "output": "write.path", "tokenizer": "tokenize.t
 
 
 def say(sentence: str) -> None:
-    """Says something to the user beside the result."""
-    print(f"oblong: {sentence}", file=sys.stderr)  # noqa: T201
+    """Says something to the user beside the result, on one line, whatever names are in it."""
+    print(f"oblong: {printable(sentence)}", file=sys.stderr)  # noqa: T201
 
 
 def show(line: str) -> None:
@@ -110,13 +111,13 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     out = summary.console()
     if outcome.manifest is None:
         for note in outcome.notes:
-            out.print(note, markup=False, soft_wrap=True)
-        out.print(f"{outcome.status}: {outcome.folder}", markup=False, soft_wrap=True)
+            _show(out, note)
+        _show(out, f"{outcome.status}: {outcome.folder}")
         return
     if outcome.status == "already done":
         for note in outcome.notes:
             say(note)
-        out.print(f"already done: {outcome.folder}", markup=False, soft_wrap=True)
+        _show(out, f"already done: {outcome.folder}")
         return
     out.print(summary.bucket_table(outcome.manifest))
     out.print()
@@ -124,9 +125,9 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
     out.print()
     rate = outcome.manifest["totals"]["rows_read"] / max(seconds, 1e-3)
     engine = outcome.manifest["tokenizer"]["engine"]
-    out.print(f"took {seconds:,.1f} s, {rate:,.0f} rows a second, encoded by {engine}")
-    out.print(f"done: {outcome.folder}", markup=False, soft_wrap=True)
-    out.print(f"shards: {outcome.folder}/{outcome.manifest['attempt']}/", markup=False, soft_wrap=True)
+    _show(out, f"took {seconds:,.1f} s, {rate:,.0f} rows a second, encoded by {engine}")
+    _show(out, f"done: {outcome.folder}")
+    _show(out, f"shards: {outcome.folder}/{outcome.manifest['attempt']}/")
 
 
 def verify_command(args: argparse.Namespace, rest: list[str]) -> int:
@@ -164,6 +165,11 @@ def inspect_command(args: argparse.Namespace, rest: list[str]) -> int:
     return DONE
 
 
+def _show(out: Any, line: str) -> None:
+    """Prints a line on a console, whatever names are in it."""
+    out.print(printable(line), markup=False, soft_wrap=True)
+
+
 def _show_run(found: dict[str, Any]) -> None:
     from pipeline import summary
     from pipeline.inspection import spell_row
@@ -171,15 +177,18 @@ def _show_run(found: dict[str, Any]) -> None:
     manifest, out = found["manifest"], summary.console()
     tokenizer = manifest["tokenizer"]
     if "generations" in manifest:
-        out.print(f"{count(len(manifest['generations']), 'generation')} of {found['run']}", soft_wrap=True)
+        _show(out, f"{count(len(manifest['generations']), 'generation')} of {found['run']}")
     else:
-        out.print(f"run {manifest['run_id']}, committed by {manifest['attempt']}", soft_wrap=True)
-    out.print(f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}")
-    out.print(f"  because {tokenizer['engine_reason']}", soft_wrap=True)
+        _show(out, f"run {manifest['run_id']}, committed by {manifest['attempt']}")
+    _show(
+        out, f"tokenizer {tokenizer['sha256'][:16]}, {tokenizer['vocab_size']:,} tokens, engine {tokenizer['engine']}"
+    )
+    _show(out, f"  because {tokenizer['engine_reason']}")
     for note in manifest.get("notes", ()):
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
+        _show(out, f"note: {note}")
     columns = ", ".join(f"{column['name']}: {column['type']}" for column in manifest["schema"])
-    out.print(f"columns {columns}\n", markup=False, soft_wrap=True)
+    _show(out, f"columns {columns}")
+    out.print()
     out.print(summary.bucket_table(manifest))
     out.print()
     out.print(summary.totals_table(manifest))
@@ -238,7 +247,7 @@ def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         # As texts, since a path or `oblong[gcp]` is no markup.
-        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell or "-")) for cell in row))
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else printable(str(cell or "-"))) for cell in row))
     console().print(table, soft_wrap=True)
 
 

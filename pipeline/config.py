@@ -20,11 +20,14 @@ from transforms.arrays.readers import Reading
 from transforms.arrays.shape import OUTPUT_COLUMNS
 from transforms.arrays.spec import Spec, at_least
 from transforms.arrays.truncate import Truncation
-from transforms.files import exists, read_bytes, require_store
+from transforms.files import exists, require_store
+from transforms.small_files import read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+LARGEST = 4 << 20  # bytes of a file: a list of some 40,000 paths; PyYAML takes hundreds of bytes for one
 
 ON_CHANGED = ("error", "reprocess")
 
@@ -177,7 +180,7 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     try:
         if not exists(path):
             raise ConfigError(f"--config: there is no file {path}")
-        tree = load_yaml(read_bytes(path))
+        tree = load_yaml(read_small(path, LARGEST))
     except Refused as error:
         raise ConfigError(f"--config: {path}: {_yaml_problem(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.generations import committed_manifests, turns_folder
+from pipeline.lineage import check_lineage
 from pipeline.manifest import FORMAT_VERSION, MANIFEST
 from transforms.arrays.errors import ConfigError
 from transforms.files import exists, list_folder
@@ -28,7 +29,7 @@ def read_data_set(output: str) -> Manifest:
         rows.
 
     Raises:
-        ConfigError: There is no run, or the runs are no generations of one data set.
+        ConfigError: There is no run, or the runs are no generations of one data set, or not all of them.
     """
     manifests = committed_manifests(output)
     if not manifests:
@@ -59,7 +60,7 @@ def is_data_set(folder: str) -> bool:
 
 
 def _check_alike(output: str, manifests: list[Manifest]) -> None:
-    """Generations have one recipe and one schema; a run that is none can only be the first."""
+    """Generations have one recipe and one schema, and follow on each other."""
     for one in manifests:
         for key in ("recipe", "schema"):
             if one.get(key) != manifests[-1].get(key):
@@ -67,12 +68,7 @@ def _check_alike(output: str, manifests: list[Manifest]) -> None:
                     f"OUTPUT: runs {one['run_id']} and {manifests[-1]['run_id']} of {output} have another {key}, so "
                     "they are no generations of one data set; read them one by one"
                 )
-    plain = [one["run_id"] for one in manifests[1:] if one.get("generation") is None]
-    if plain:
-        raise ConfigError(
-            f"OUTPUT: run {plain[0]} of {output} was not incremental, so it may hold rows that other runs hold too; "
-            "read the runs one by one"
-        )
+    check_lineage(output, manifests)
 
 
 def _superseded(manifests: list[Manifest]) -> Iterable[dict[str, str]]:

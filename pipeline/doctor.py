@@ -25,7 +25,7 @@ from transforms.arrays.engines import choose_engine
 from transforms.arrays.errors import ConfigError, OblongError
 from transforms.arrays.facts import pad_token_id, plain_tokenizer
 from transforms.files import create_once, is_local, remove_folder, require_store, use_options
-from transforms.inputs import find_corpus
+from transforms.inputs import Corpus, find_corpus, find_inputs
 from transforms.tokenizer_files import facts_of, read_tokenizer_files
 
 if TYPE_CHECKING:
@@ -171,7 +171,10 @@ def check_tokenizer(config: Config) -> str:
 
 def check_inputs(config: Config) -> str:
     """Matches the patterns."""
-    corpus = find_corpus(config.read)
+    if config.run.incremental:  # what is in the files is looked at with the job, which knows those that may be half
+        corpus = Corpus(find_inputs(config.read, may_be_none=True), {})
+    else:
+        corpus = find_corpus(config.read)
     kept = f", keeps {', '.join(corpus.kept)}" if corpus.kept else ""
     return f"{count(len(corpus.files), 'file')}, {count(corpus.bytes, 'byte')}{kept}"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.age import parse_age
 from pipeline.generations import committed_manifests, turns_folder
+from pipeline.lineage import check_lineage
 from pipeline.manifest import canonical
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import create_once, exists, read_bytes
-from transforms.inputs import Corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,8 @@ def earlier_generations(config: Config, recipe: str) -> list[Manifest]:
         The manifests, the oldest first.
 
     Raises:
-        ConfigError: They were made with another configuration or tokenizer.
+        ConfigError: They were made with another configuration or tokenizer, one of them is gone, or a run is among
+            them that is no generation.
     """
     found = committed_manifests(config.write.path)
     for manifest in found:
@@ -67,14 +68,17 @@ def earlier_generations(config: Config, recipe: str) -> list[Manifest]:
                 f"{str(manifest.get('recipe'))[:16]} in run {manifest['run_id']}, this is {recipe[:16]}); "
                 "to start a new version of the data set, give another write.path"
             )
+    check_lineage(config.write.path, found)
     return found
 
 
-def only_new(corpus: Corpus, earlier: Iterable[Manifest], config: Config, now: float) -> tuple[Corpus, Increment]:
+def only_new(
+    found: Iterable[InputFile], earlier: Iterable[Manifest], config: Config, now: float
+) -> tuple[tuple[InputFile, ...], Increment]:
     """Leaves out what earlier generations have seen.
 
     Args:
-        corpus: All files that the patterns match.
+        found: All files that the patterns match.
         earlier: The manifests of the generations that are there.
         config: For `run.on_changed` and `run.min_age`.
         now: Seconds since 1970.
@@ -85,11 +89,11 @@ def only_new(corpus: Corpus, earlier: Iterable[Manifest], config: Config, now: f
     earlier = list(earlier)
     known = {entry["file"]: entry for manifest in earlier for entry in manifest["inputs"]}
     settled = now - parse_age(config.run.min_age, "run.min_age")
-    new, changed, young = [], [], []
-    for file in corpus.files:
+    seen, new, changed, young = 0, [], [], []
+    for file in found:
         if file.file in known and _is_as_before(file, known[file.file]):
-            continue
-        if file.changed > settled:
+            seen += 1
+        elif file.changed > settled:
             young.append(file)
         elif file.file in known:
             changed.append(file)
@@ -101,10 +105,9 @@ def only_new(corpus: Corpus, earlier: Iterable[Manifest], config: Config, now: f
         new=len(new),
         changed={file.file: f"{_spell(known[file.file])}, now {_spell(file._asdict())}" for file in changed},
         young=tuple(file.file for file in young),
-        seen=len(corpus.files) - len(new) - len(changed) - len(young),
+        seen=seen,
     )
-    files = sorted([*new, *changed], key=lambda file: file.file)
-    return Corpus(tuple(files), corpus.kept), increment
+    return tuple(sorted([*new, *changed], key=lambda file: file.file)), increment
 
 
 def _is_as_before(file: InputFile, entry: dict[str, Any]) -> bool:
@@ -147,7 +150,8 @@ def check_increment(config: Config, increment: Increment, run_id: str) -> None:
         raise ConfigError(
             f"run.incremental: generation {increment.number} of {config.write.path} belongs to run {holder}, which is "
             "not committed: it is about to be, or was killed just then; run that again (--run_id where you gave it "
-            "one), or clear it up where nothing runs: oblong gc --older-than 0 --delete"
+            "one), or clear it up where nothing runs: "
+            f"oblong gc {config.write.path} --older-than 0 --delete"
         )
 
 

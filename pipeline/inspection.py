@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.data_set import is_data_set, read_data_set
 from pipeline.manifest import folder_of, read_whole
+from pipeline.printable import printable
 from pipeline.reading_back import UNREADABLE, place_of, read_batches, told
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import plain_tokenizer
@@ -101,5 +102,5 @@ def spell_row(row: dict[str, Any], width: int = 110) -> str:
     for name, value in row.items():
         text = " ".join(map(str, value)) if name in COLUMNS else repr(value) if isinstance(value, str) else str(value)
         room = width - 22
-        lines.append(f"{name:<20}  {text if len(text) <= room else text[: room - 4] + ' ...'}")
+        lines.append(f"{printable(name):<20}  {text if len(text) <= room else text[: room - 4] + ' ...'}")
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenize
 from transforms.arrays.formats import schema_of
 from transforms.arrays.shape import Shape, make_shape
 from transforms.files import exists, require_store
-from transforms.inputs import Corpus, find_corpus, require_patterns
+from transforms.inputs import Corpus, find_corpus, find_inputs, kept_types, require_patterns
 from transforms.tokenizer_files import TokenizerFiles, facts_of, read_tokenizer_files
 
 if TYPE_CHECKING:
@@ -141,8 +141,14 @@ def _corpus(config: Config, recipe: str, now: float) -> tuple[Corpus, Increment 
     reading = config.read
     if earlier:  # columns keep the types that they have
         reading = msgspec.structs.replace(reading, keep=earlier[0]["config"]["read"]["keep"])
-    corpus, increment = only_new(find_corpus(reading), earlier, config, now)
-    return corpus, increment
+    found = find_inputs(reading, may_be_none=bool(earlier))
+    files, increment = only_new(found, earlier, config, now)
+    if any(manifest["run_id"] == config.run.id for manifest in earlier):
+        return Corpus(files, {}), increment  # the run is done already, whatever has arrived
+    # A column that no new file has may be in one that was seen; what is being written may be no whole file yet.
+    young = set(increment.young)
+    looked_into = dict.fromkeys([*files, *(file for file in found if file.file not in young)])
+    return Corpus(files, kept_types(reading, tuple(looked_into))), increment
 
 
 def _shape(config: Config, corpus: Corpus, facts: TokenizerFacts, pad_id: int | None) -> Shape:

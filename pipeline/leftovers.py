@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pipeline.generations import Run
 
 SPILLS = "spills_to"  # a file in an attempt's scratch folder
+TAKEN = "a generation that was taken and not committed"
+TURN = re.compile(r"\d{6,}\.json")  # how the files are called that say whose a generation is
+
 SPILLED = "rows spilled by an attempt that was not committed"
 
 
@@ -119,13 +123,15 @@ def _leftover(folder: str, why: str) -> Leftover:
 def _turns_without_run(output: str) -> Iterator[Leftover]:
     """Generations that a run has taken and not committed: it was killed between the two."""
     for file in list_folder(turns_folder(output)):
+        if not TURN.fullmatch(file.path.removeprefix(f"{turns_folder(output)}/")):
+            continue  # none of ours
         try:
             holder = str(json.loads(read_bytes(file.path))["run_id"])
         except (ValueError, KeyError, TypeError):
             holder = ""
         if not holder or not exists(f"{run_folder(output, holder)}/{MANIFEST}"):
             seconds = max(0.0, time.time() - file.changed)
-            yield Leftover(file.path, "a generation that was taken and not committed", file.bytes, seconds)
+            yield Leftover(file.path, TAKEN, file.bytes, seconds)
 
 
 def note_spills(scratch: str, spills: str) -> None:
@@ -155,7 +161,7 @@ def remove(leftover: Leftover) -> None:
     Raises:
         JobError: It cannot be removed.
     """
-    if leftover.path.endswith(".json"):
+    if leftover.why == TAKEN:  # a run's name may end as a file's does
         remove_file(leftover.path)
         return
     remove_file(f"{leftover.path}/{MANIFEST}")

@@ -14,6 +14,7 @@ import pyarrow as pa
 from transforms.arrays.errors import JobError, OblongError
 from transforms.arrays.formats import FORMATS, TYPES
 from transforms.files import is_local, open_binary
+from transforms.small_files import require_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ UNREADABLE = (
 
 
 def place_of(run_folder: str, path: str) -> str:
-    """Says where a file is that a manifest names; a link must not lead out of the run.
+    """Says where a file is that a manifest names; a link must not lead out of the run, nor to a pipe.
 
     Args:
         run_folder: The run's folder.
@@ -50,11 +51,12 @@ def place_of(run_folder: str, path: str) -> str:
         The place.
 
     Raises:
-        JobError: On this machine's disk it is a link to somewhere else.
+        JobError: On this machine's disk it is a link to somewhere else, or no file.
     """
     place = f"{run_folder}/{path}"
     if is_local(place) and not Path(place).resolve().is_relative_to(Path(run_folder).resolve()):
         raise JobError(f"{path}: is a link that leads out of the run; it was not read")
+    require_file(place)
     return place
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.printable import printable
+
 if TYPE_CHECKING:
     from pipeline.manifest import Manifest
 
@@ -63,7 +65,7 @@ def bucket_table(manifest: Manifest) -> Table:
         cells = row["tokens"] + row["padding"]
         numbers = [f"{row[name]:,}" for name in ("files", "rows", "batches", "tokens", "padding")]
         share = percent(row["padding"], cells)
-        table.add_row(row["split"], str(row["bucket"]), *numbers, share, f"{row['bytes']:,}")
+        table.add_row(printable(row["split"]), printable(str(row["bucket"])), *numbers, share, f"{row['bytes']:,}")
     return table
 
 
@@ -82,7 +84,7 @@ def totals_table(manifest: Manifest) -> Table:
         if number:
             table.add_row(f"  dropped, {name}", f"{number:,}")
     for reason, number in totals["dead_letters"].items():
-        table.add_row(f"  dead letters, {reason}", f"{number:,}")
+        table.add_row(f"  dead letters, {printable(reason)}", f"{number:,}")
     table.add_row("tokens", f"{totals['tokens']:,}")
     if totals["tokens_dropped"]:
         table.add_row("  cut off", f"{totals['tokens_dropped']:,}")

@@ -14,6 +14,7 @@ import google_crc32c
 
 from pipeline.contradictions import Claims, contradictions, read_claims
 from pipeline.manifest import ATTEMPTS, MANIFEST, folder_of, read_whole, seal
+from pipeline.printable import printable
 from pipeline.reading_back import UNREADABLE, count_letters, place_of, read_batches, told
 from pipeline.shard_rows import ShardRows
 from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
@@ -83,15 +84,6 @@ def _is_laid_out(manifest: Manifest, data: bytes) -> bool:
         for layout in layouts
         for plain in (False, True)
     )
-
-
-def printable(text: str) -> str:
-    r"""Spells a text out so that any terminal and any encoding take it, on one line.
-
-    >>> printable("a\nb\udcff é")
-    'a\\nb\\udcff é'
-    """
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _compare(folder: str, manifest: Manifest) -> Verdict:

@@ -15,7 +15,7 @@ from transforms.files import is_local, match, open_binary
 from transforms.filesystems.store import GLOB, Found, fixed_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class InputFile(NamedTuple):
@@ -80,18 +80,34 @@ def find_corpus(reading: Reading) -> Corpus:
     Raises:
         ConfigError: A pattern matches nothing, a column is not there, or a type cannot be told.
     """
+    files = find_inputs(reading)
+    return Corpus(files, kept_types(reading, files))
+
+
+def find_inputs(reading: Reading, *, may_be_none: bool = False) -> tuple[InputFile, ...]:
+    """Lists the inputs; nothing of them is read.
+
+    Args:
+        reading: The section `read`.
+        may_be_none: Whether a pattern may match nothing, where its folder is there.
+
+    Returns:
+        The files that the patterns match now, each once, in the order of their relative paths.
+
+    Raises:
+        ConfigError: A pattern matches nothing, or a file is not below the root or has no name that is UTF-8.
+    """
     require_patterns(reading)
     found: list[Found] = []
     for pattern in reading.patterns:
         matched = match(pattern, "read.files")
-        if not matched:
+        if not matched and not (may_be_none and _has_folder(pattern)):
             raise ConfigError(f"read.files: {pattern!r} matches no file{_folder_hint(pattern)}")
         found += matched
     root = _common_folder(reading.patterns) if reading.root is None else _parts(reading.root)
     # A file that two patterns match, however they spell its path, has one name below the root.
     named = {_relative(file.path, root): file for file in reversed(found)}
-    files = [InputFile(f.path, name, f.bytes, f.changed, f.checksum) for name, f in sorted(named.items())]
-    return Corpus(tuple(files), _kept_types(reading, files))
+    return tuple(InputFile(f.path, name, f.bytes, f.changed, f.checksum) for name, f in sorted(named.items()))
 
 
 def require_patterns(reading: Reading) -> None:
@@ -102,6 +118,11 @@ def require_patterns(reading: Reading) -> None:
     """
     if not reading.patterns:
         raise ConfigError("read.files: nothing to read; give a pattern, e.g. --input 'corpus/*.jsonl'")
+
+
+def _has_folder(pattern: str) -> bool:
+    """Whether there is the folder that a pattern looks into; where folders are names alone there always is."""
+    return not is_local(pattern) or os.path.isdir(posixpath.dirname(fixed_part(pattern)) or ".")  # noqa: PTH112
 
 
 def _folder_hint(pattern: str) -> str:
@@ -136,8 +157,19 @@ def _relative(path: str, root: list[str]) -> str:
     return name
 
 
-def _kept_types(reading: Reading, files: list[InputFile]) -> dict[str, Any]:
-    """Looks into as many files as it takes to find every column: most often one."""
+def kept_types(reading: Reading, files: Sequence[InputFile]) -> dict[str, Any]:
+    """Looks into as many files as it takes to find every column: most often one.
+
+    Args:
+        reading: The section `read`.
+        files: Where to look, in this order.
+
+    Returns:
+        Names and Arrow types of the kept columns.
+
+    Raises:
+        ConfigError: A file cannot be read, none has a column, or a type cannot be told.
+    """
     search = Search(reading)
     for file in files:
         if file.bytes:

@@ -11,12 +11,15 @@ from transforms.arrays.errors import ConfigError, JobError
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.pad import Padding
 from transforms.arrays.shape import Shape, make_shape
-from transforms.files import exists, is_local, read_bytes, require_store
+from transforms.files import exists, is_local, require_store
+from transforms.small_files import read_small, require_file
 
 if TYPE_CHECKING:
     from transforms.arrays.engines import Tokenization
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
+
+LARGEST = 1 << 29  # bytes of a tokenizer.json: ten times what the largest have
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
@@ -45,7 +48,7 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
         The files' contents.
 
     Raises:
-        ConfigError: There is no tokenizer.json; the message says how to make one.
+        ConfigError: There is no tokenizer.json, and the message says how to make one; or it is no file, or too large.
     """
     require_store(path, "tokenize.tokenizer")
     try:
@@ -56,11 +59,14 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
 
 def _read(path: str) -> TokenizerFiles:
     if Path(path).is_file() if is_local(path) else path.endswith(".json") and exists(path):
-        return TokenizerFiles(path, read_bytes(path), None)
+        return TokenizerFiles(path, read_small(path, LARGEST), None)
     folder = path.rstrip("/")
     tokenizer, config = posixpath.join(folder, TOKENIZER), posixpath.join(folder, CONFIG)
     if exists(tokenizer):
-        return TokenizerFiles(tokenizer, read_bytes(tokenizer), read_bytes(config) if exists(config) else None)
+        for file in (tokenizer, config):
+            require_file(file)
+        config_json = read_small(config, LARGEST) if exists(config) else None
+        return TokenizerFiles(tokenizer, read_small(tokenizer, LARGEST), config_json)
     raise ConfigError(f"tokenize.tokenizer: {_what_is_missing(path)}")
 
 

@@ -1,5 +1,6 @@
 """Configurations of somebody else's: what is refused, in one line, and what they can never do."""
 
+import os
 import re
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def test_hostile_file_is_refused_in_one_line_with_exit_2(tmp_path, monkeypatch, 
     assert found.err.count("\n") == 1
     assert len(found.err) < 1_000
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_file_of_gigabytes_and_a_device_without_end_are_refused_without_being_read(tmp_path):
+    (tmp_path / "c.yaml").touch()
+    os.truncate(tmp_path / "c.yaml", 5 << 30)
+    for path in (tmp_path / "c.yaml", "/dev/zero"):
+        found = oblong("run", "--config", path)
+        assert (found.code, found.err) == (
+            2,
+            f"oblong: --config: {path} has more than 4,194,304 bytes; is it the file that you meant?\n",
+        )
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/x", "../../x", "dead_letters", "tokenizer"])

@@ -1,6 +1,7 @@
 """Tokenizers of somebody else's: what cannot work is refused in one line; what one fails on is a dead letter."""
 
 import json
+import os
 
 import pytest
 from tokenizers import Tokenizer, models
@@ -68,6 +69,24 @@ def test_tokenizer_that_cannot_work_is_refused_in_one_line_with_exit_2(tmp_path,
     assert said in found.err
     assert found.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_only_files_are_read_of_a_tokenizer_and_nothing_hangs_on_a_pipe(tmp_path, name, make):
+    (write_tokenizer(tmp_path / "tok") / name).unlink()
+    make(tmp_path / "tok" / name)
+    found = run(tmp_path, ["w1"])
+    assert found.code == 2
+    assert found.err.startswith(f"oblong: tokenize.tokenizer: {tmp_path}/tok/{name} is a folder, a pipe or a device")
+    assert found.err.count("\n") == 1
+
+
+def test_tokenizer_of_gigabytes_is_refused_without_being_read(tmp_path):
+    os.truncate(write_tokenizer(tmp_path / "tok") / "tokenizer.json", 5 << 30)
+    found = run(tmp_path, ["w1"])
+    assert found.code == 2
+    assert "tokenizer.json has more than 536,870,912 bytes" in found.err
 
 
 def test_code_that_a_tokenizer_names_is_never_loaded(tmp_path):

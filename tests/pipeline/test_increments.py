@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,53 +12,14 @@ from pipeline import read_data_set
 from pipeline.data_set import add_totals
 from pipeline.generations import turns_folder
 from pipeline.increments import take_turn, turn_path
-from tests.runs import contents, oblong, set_flags, some_rows, write_jsonl
-from transforms.arrays.errors import ConfigError, JobError
-
-ROWS = some_rows(60)
-
-
-class World:
-    """A corpus that grows, and what is made of it."""
-
-    def __init__(self, folder, tokenizer):
-        self.folder = folder
-        self.out = folder / "out"
-        self._tokenizer = tokenizer
-
-    def arrive(self, name, rows, age=1000):
-        path = write_jsonl(self.folder / "in" / name, rows)
-        os.utime(path, (time.time() - age,) * 2)
-        return path
-
-    def run(self, *flags, **settings):
-        settings = {"read.root": str(self.folder / "in"), "run.incremental": True, "batch.rows": 4} | {
-            key.replace("__", "."): value for key, value in settings.items()
-        }
-        short = (f"--input={self.folder}/in/*.jsonl", f"--tokenizer={self._tokenizer}", f"--output={self.out}")
-        return oblong("run", *short, *set_flags(settings), "--set=write.columns=[input_ids, row_id]", "--json", *flags)
-
-    def rows(self):
-        manifest = read_data_set(str(self.out))
-        tables = [pq.read_table(self.out / file["path"]) for file in manifest["files"]]
-        return sorted(row for table in tables for row in table["row_id"].to_pylist())
+from tests.pipeline.growing import ROWS, World, names
+from tests.runs import contents, oblong
+from transforms.arrays.errors import JobError
 
 
 @pytest.fixture
 def world(tmp_path, tokenizer):
     return World(tmp_path, tokenizer)
-
-
-def names(*counts):
-    return sorted(f"{name}#{position}" for name, rows in counts for position in positions(rows))
-
-
-def positions(rows):
-    place, found = 0, []
-    for row in rows:
-        found.append(place)
-        place += len(json.dumps(row, ensure_ascii=False).encode()) + 1
-    return found
 
 
 def test_each_generation_reads_what_none_has_seen(world):
@@ -136,6 +96,54 @@ def test_file_that_may_still_be_written_to_is_left_for_the_next_time(world):
     assert world.run("--run_id=d2", run__min_age="1s").json["totals"]["rows_read"] == 4
 
 
+def test_file_that_may_still_be_written_to_is_not_looked_into(world):
+    world.arrive("b.jsonl", ROWS[:5])
+    half = world.begin("a.jsonl.gz")
+    said = world.run("--run_id=d1", run__min_age="5m", read__keep=["label"])
+    assert said.code == 0, said.err
+    assert said.json["totals"]["rows_read"] == 5
+    world.arrive("c.jsonl", ROWS[5:9])
+    assert world.run("--run_id=d2", run__min_age="5m", read__keep=["label"]).json["totals"]["rows_read"] == 4
+    os.utime(half, (1, 1))
+    said = world.run("--run_id=d3", run__min_age="5m", read__keep=["label"])
+    assert (said.code, half.name in said.err) == (2, True)
+
+
+def test_run_that_is_committed_is_done_whatever_is_wrong_with_what_arrived(world):
+    world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    world.begin("a.jsonl.gz", age=1000)
+    assert world.run("--run_id=d1").json["status"] == "already done"
+    assert world.run("--run_id=d2").code == 2
+
+
+def test_inputs_that_were_all_taken_away_are_nothing_new(world):
+    path = world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    path.unlink()
+    said = world.run("--run_id=d2")
+    assert (said.code, said.json["status"], said.json["notes"]) == (0, "nothing new", ["0 files seen in 1 generation"])
+    assert world.run("--run_id=d1").json["status"] == "already done"
+    assert oblong("doctor", *world.flags()).code == 0
+
+
+def test_folder_that_is_gone_is_not_taken_for_an_empty_one(world):
+    path = world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    path.unlink()
+    path.parent.rmdir()
+    said = world.run("--run_id=d2")
+    assert said.code == 2
+    assert "matches no file" in said.err
+
+
+def test_first_generation_without_any_input_is_a_mistake(world):
+    world.begin("a.text").unlink()
+    said = world.run("--run_id=d1")
+    assert said.code == 2
+    assert "matches no file" in said.err
+
+
 def test_half_of_a_file_that_was_read_and_then_grew_is_a_changed_file(world):
     world.arrive("a.jsonl", ROWS[:5])
     assert world.run("--run_id=d1").code == 0
@@ -173,22 +181,6 @@ def test_all_generations_are_read_as_one_data_set(world):
     assert shown.out.startswith(f"2 generations of {world.out}")
 
 
-def test_ordinary_run_can_be_the_first_generation(world):
-    world.arrive("a.jsonl", ROWS[:5])
-    assert world.run("--run_id=d1", run__incremental=False).code == 0
-    world.arrive("b.jsonl", ROWS[5:9])
-    assert world.run("--run_id=d2").json["totals"]["rows_read"] == 4
-    assert world.rows() == names(("a.jsonl", ROWS[:5]), ("b.jsonl", ROWS[5:9]))
-
-
-def test_runs_that_are_no_generations_are_not_read_as_one(world):
-    world.arrive("a.jsonl", ROWS[:5])
-    for run in ("d1", "d2"):
-        assert world.run(f"--run_id={run}", run__incremental=False).code == 0
-    with pytest.raises(ConfigError, match=r"run d2 of .* was not incremental"):
-        read_data_set(str(world.out))
-
-
 def test_columns_keep_the_types_that_the_first_generation_found(world):
     world.arrive("a.jsonl", [{"text": "w1", "n": 1}])
     assert world.run("--run_id=d1", read__keep=["n"], run__max_dead_letters=1.0).code == 0
@@ -214,6 +206,7 @@ def test_generation_that_was_taken_and_not_committed_is_for_its_own_run_or_for_g
     assert said.code == 2
     assert "generation 1 of" in said.err
     assert "belongs to run killed, which is not committed" in said.err
+    assert f"oblong gc {world.out} --older-than 0 --delete" in said.err
     assert not (world.out / "runs").exists()
     (world.out / "runs").mkdir()
     found = oblong("gc", world.out, "--older-than=0", "--json").json["leftovers"]

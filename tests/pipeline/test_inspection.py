@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from pipeline.inspection import first_rows, inspect, spell_row
@@ -116,3 +118,14 @@ def test_brackets_in_names_are_no_markup(committed):
     said = oblong("inspect", run.folder, "--rows=1")
     assert (said.code, said.err) == (0, "")
     assert "[bold" in said.out
+
+
+@pytest.mark.parametrize("which", ["shard", "tokenizer"])
+def test_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(pairs, tmp_path, which):
+    run = pairs.copy(tmp_path / "run")
+    file = run.files("parquet")[0]["path"] if which == "shard" else f"{run.attempt.name}/tokenizer/tokenizer.json"
+    (run.folder / file).unlink()
+    os.mkfifo(run.folder / file)
+    said = oblong("inspect", run.folder, "--rows=1")
+    assert said.code == 1
+    assert said.err == f"oblong: {run.folder}/{file} is a folder, a pipe or a device, and has to be a file\n"

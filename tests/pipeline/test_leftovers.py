@@ -164,3 +164,18 @@ def test_data_set_without_leftovers(tmp_path):
     (tmp_path / "runs").mkdir()
     assert found_in(tmp_path, 0, 1) == []
     assert oblong("gc", tmp_path).out.splitlines()[-1] == "0 folders, 0 bytes to be removed with --delete"
+
+
+def test_run_with_a_name_like_a_files_is_removed_as_any_other(output):
+    (output / "runs" / "gone").rename(output / "runs" / "gone.json")
+    assert oblong("gc", output, "--older-than=0", "--delete").code == 0
+    assert not (output / "runs" / "gone.json").exists()
+
+
+def test_files_beside_the_generations_are_left_alone(output):
+    theirs = ["README.txt", "x.json", "000001.json.bak", "notes/000001.json"]
+    for name in (*theirs, "000007.json"):
+        (output / "generations" / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / "generations" / name).write_text("{}")
+    assert oblong("gc", output, "--older-than=0", "--delete").code == 0
+    assert sorted(contents(output / "generations")) == sorted(theirs)

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.arrays.dead_letters import DeadLetters
+from transforms.arrays.errors import JobError
 from transforms.arrays.readers.lines import Lines, read_lines
 from transforms.arrays.readers.rows import Columns, Rows, Source, make_rows
 from transforms.arrays.readers.text import bury_too_long
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 OPEN, CLOSE = ord("{"), ord("}")
 
@@ -45,6 +46,9 @@ NAMED_BYTES = 1 << 20  # of a longer line without a text its keys are not told: 
 ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL)
 
 
+NO_NAME = re.compile(r'[\0-\x1f"\\]')  # in names of columns: the decoder compares keys as they are spelled
+
+
 class BadRow(NamedTuple):
     """Why a line is no row.
 
@@ -57,8 +61,26 @@ class BadRow(NamedTuple):
     message: str
 
 
+def refuse_names(names: Iterable[str]) -> None:
+    """Refuses columns that the decoder cannot look for.
+
+    Args:
+        names: Of columns.
+
+    Raises:
+        JobError: A name has a character that JSON spells with a backslash.
+    """
+    for name in names:
+        if NO_NAME.search(name):
+            raise JobError(
+                f"read: the column {name!r} cannot be read from JSON Lines: its name has a quote, a backslash or a "
+                "control character; rename it in the input"
+            )
+
+
 def row_type(columns: Columns) -> Any:
     """Builds the struct that a line is decoded into: texts are required strings, kept columns may be null."""
+    refuse_names(columns.wanted)
     fields: list[Any] = []
     for i, name in enumerate(columns.wanted):
         if name in columns.texts:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from transforms.arrays.errors import ConfigError, suggest
 from transforms.arrays.readers.delimited import first_rows
+from transforms.arrays.readers.jsonl import refuse_names
 from transforms.arrays.readers.lines import read_lines
 from transforms.arrays.readers.parquet import open_parquet, refuse_doubles
 from transforms.arrays.readers.rows import KEPT_TYPES, Reading
@@ -117,6 +118,7 @@ def sample_text(stream: BinaryIO, path: str, reading: Reading, said: dict[str, A
 
 def sample_jsonl(stream: BinaryIO, path: str, reading: Reading, said: dict[str, Any]) -> Sample | None:
     """Tells from the first rows of JSON Lines: see `readers.Reader.sample`."""
+    refuse_names(name for _, name in _wanted(reading))
     rows = []
     block = next(read_lines(stream, max_row_bytes=reading.max_row_bytes), None)
     for i in range(min(SAMPLE_ROWS, len(block.starts) if block else 0)):

@@ -9,7 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.transforms.arrays.readers.reading import BOM, TEXT, lines_of, read
+from transforms.arrays.errors import JobError
 from transforms.arrays.readers import Columns
+from transforms.arrays.readers.jsonl import row_type
 
 KEPT = {
     "easy": pa.bool_(),
@@ -346,3 +348,10 @@ def test_empty_row_keeps_its_line():
         assert found.texts == ["a"]
         assert (found.letters[-1]["reason"], found.letters[-1]["raw"]) == ("empty_text", line)
         assert found.letters[-1]["position"] == len(data) - len(line) - 2
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\x1b"])
+def test_column_that_cannot_be_looked_for_is_refused_by_name(name):
+    with pytest.raises(JobError, match="cannot be read from JSON Lines: its name has a quote"):
+        row_type(Columns(("text",), {name: pa.int64()}))
+    row_type(Columns(("text",), {"é'/{}": pa.int64(), "\x7f": pa.int64()}))
