@@ -6,7 +6,7 @@ import shutil
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from transforms.arrays.errors import ConfigError, JobError, StoreError
+from transforms.arrays.errors import ConfigError, JobError, StoreError, blame
 from transforms.filesystems import scheme_of, store_of
 from transforms.filesystems import use_options as use_options
 from transforms.filesystems.store import READ_BYTES, Found, held_back
@@ -54,13 +54,14 @@ def match(pattern: str, where: str) -> list[Found]:
 
     Raises:
         ConfigError: The file system cannot be asked.
+        JobError: It does not answer.
     """
     require_store(pattern, where)
     try:
         with told(pattern, "listed"):
             return sorted(store_of(pattern).find(pattern))
     except (OSError, StoreError, ValueError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise blame(error, where) from error
 
 
 def stat(path: str) -> Found | None:

@@ -6,7 +6,7 @@ from transforms import files
 from transforms.arrays.errors import StoreError
 from transforms.filesystems import STORES
 from transforms.filesystems.local import Local
-from transforms.filesystems.store import Ranges
+from transforms.filesystems.ranges import Ranges
 
 
 class Shelf(Local):
