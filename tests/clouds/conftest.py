@@ -122,10 +122,18 @@ class Faulty(NamedTuple):
     Attributes:
         cloud: The file system, whose every request goes through the proxy.
         proxy: The proxy.
+        patch: Sets the environment for a while.
     """
 
     cloud: Cloud
     proxy: Proxy
+    patch: pytest.MonkeyPatch
+
+    def waits(self, timeout: float, patience: float) -> None:
+        """Sets how long clients wait, in seconds, and makes new ones."""
+        self.patch.setenv("OBLONG_STORE_TIMEOUT", str(timeout))
+        self.patch.setenv("OBLONG_STORE_PATIENCE", str(patience))
+        files.use_options(PipelineOptions(self.cloud.flags))
 
 
 @pytest.fixture(scope="session")
@@ -149,8 +157,7 @@ def faulty(cloud: Cloud, proxies: dict[str, Proxy], monkeypatch: pytest.MonkeyPa
     proxy = proxies[cloud.scheme]
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{proxies['gs'].server_port}")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{proxies['s3'].server_port}")
-    monkeypatch.setenv("OBLONG_STORE_TIMEOUT", "0.4")
-    monkeypatch.setenv("OBLONG_STORE_PATIENCE", "6")
     flags = [re.sub(r"(?<=port=)\d+", str(proxy.server_port), flag) for flag in cloud.flags]
-    files.use_options(PipelineOptions(flags))
-    return Faulty(cloud._replace(flags=flags), proxy)
+    made = Faulty(cloud._replace(flags=flags), proxy, monkeypatch)
+    made.waits(timeout=5, patience=6)
+    return made

@@ -97,8 +97,8 @@ class S3(RangeStore, ObjectStore):
         if head is None:
             return None
         known = ((name, head.get(f"Checksum{name.upper()}")) for name in CHECKSUMS)
-        # Of a file that came in parts there is the sum of sums, which tells how many: `xxxxxx==-2`.
-        whole = next(((name, kept) for name, kept in known if kept is not None and "-" not in kept), None)
+        in_parts = "-" in head["ETag"]  # then it is the sum of sums
+        whole = None if in_parts else next(((name, kept) for name, kept in known if kept is not None), None)
         return Pinned(head["ContentLength"], head["ETag"], whole)
 
     def fetch(self, path: str, start: int, stop: int, pinned: Pinned | None) -> bytes:
