@@ -54,6 +54,7 @@ def begin_attempt(job: Job, *, workers: int | None = None, spills: str | None = 
 
     Raises:
         ConfigError: The output cannot be written.
+        JobError: Its file system does not answer.
     """
     reading = units_for(job, workers)
     units, listed = list_units(units_of(job.corpus, reading), f"{job.scratch_folder}/{UNITS}")
@@ -80,6 +81,8 @@ def _write(job: Job, files: dict[str, bytes], spills: str | None) -> None:
         if spills is not None:
             note_spills(job.scratch_folder, spills)
     except (OSError, JobError) as error:
+        if isinstance(error, JobError) and error.passing:
+            raise
         raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {error}") from error
 
 

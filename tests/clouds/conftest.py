@@ -157,6 +157,10 @@ def faulty(cloud: Cloud, proxies: dict[str, Proxy], monkeypatch: pytest.MonkeyPa
     proxy = proxies[cloud.scheme]
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{proxies['gs'].server_port}")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{proxies['s3'].server_port}")
+    # Clients wait for a moment only before they try again.
+    monkeypatch.setattr("transforms.filesystems.patience.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._initial", 0.01)
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.01)
     flags = [re.sub(r"(?<=port=)\d+", str(proxy.server_port), flag) for flag in cloud.flags]
     made = Faulty(cloud._replace(flags=flags), proxy, monkeypatch)
     made.waits(timeout=5, patience=6)

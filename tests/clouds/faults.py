@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import random
 import re
 import select
@@ -122,6 +123,12 @@ def nth(number: int, fault: str) -> Plan:
 def always(fault: str, pattern: str = "") -> Plan:
     """Every request goes wrong whose method and path match."""
     return lambda n, method, path: fault if re.search(pattern, f"{method} {path}") else None
+
+
+def from_the(number: int, fault: str, pattern: str) -> Plan:
+    """Of the requests whose method and path match, all go wrong from one on, counted from 1."""
+    seen = itertools.count(1)
+    return lambda n, method, path: fault if re.search(pattern, f"{method} {path}") and next(seen) >= number else None
 
 
 def at_random(seed: int, share: float, faults: Sequence[str] = HONEST) -> Plan:

@@ -98,19 +98,10 @@ CHANGING = {
 
 
 @pytest.fixture
-def hasty(faulty, monkeypatch):
-    """A file system behind a proxy; waits between tries are short."""
-    monkeypatch.setattr("transforms.filesystems.patience.FIRST_WAIT", 0.01)
-    monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._initial", 0.01)
-    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.01)
-    return faulty
-
-
-@pytest.fixture
-def tree(hasty):
+def tree(faulty):
     """A few files."""
-    fill(hasty.cloud.root, DATA)
-    return hasty
+    fill(faulty.cloud.root, DATA)
+    return faulty
 
 
 def fill(root, given):
@@ -118,9 +109,9 @@ def fill(root, given):
         files.write_bytes(f"{root}/{name}", data)
 
 
-def fresh(hasty, given):
+def fresh(faulty, given):
     """A folder that nobody knows yet."""
-    root = f"{hasty.cloud.root}/{uuid.uuid4().hex}"
+    root = f"{faulty.cloud.root}/{uuid.uuid4().hex}"
     fill(root, given)
     return root
 
@@ -160,14 +151,14 @@ def test_one_request_gone_wrong_changes_no_answer(tree, name):
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_one_request_gone_wrong_leaves_what_a_call_says_that_it_left(hasty, name):
+def test_one_request_gone_wrong_leaves_what_a_call_says_that_it_left(faulty, name):
     change = CHANGING[name]
-    outcome(hasty.proxy, None, change.call, fresh(hasty, change.given))
+    outcome(faulty.proxy, None, change.call, fresh(faulty, change.given))
     right = told = 0
-    for number, fault in faults(hasty.proxy.number):
-        root = fresh(hasty, change.given)
-        _, error = outcome(hasty.proxy, nth(number, fault), change.call, root)
-        assert hasty.proxy.hit == 1, (number, fault)
+    for number, fault in faults(faulty.proxy.number):
+        root = fresh(faulty, change.given)
+        _, error = outcome(faulty.proxy, nth(number, fault), change.call, root)
+        assert faulty.proxy.hit == 1, (number, fault)
         if error is not None:
             change.call(root)  # what went wrong halfway stands in the way of nothing
         assert change.left(root) == change.expected, (number, fault)
@@ -193,7 +184,7 @@ def test_service_that_stalls_is_asked_again(tree, fault):
 
 @pytest.mark.parametrize("fault", ["503", "closed", "short"])
 def test_service_that_stays_out_of_order_is_told_and_never_means_that_nothing_is_there(tree, fault):
-    tree.waits(timeout=5, patience=0.3)
+    tree.waits(timeout=5, patience=0.1)
     for name, call in ASKING.items():
         if fault == "short" and (
             name == "stat of none" or (tree.cloud.scheme == "s3" and name in ("stat", "find one"))
@@ -209,13 +200,13 @@ def test_service_that_stays_out_of_order_is_told_and_never_means_that_nothing_is
 
 
 @pytest.mark.parametrize("taken", [False, True])
-def test_file_is_created_once_whatever_goes_wrong(hasty, taken):
+def test_file_is_created_once_whatever_goes_wrong(faulty, taken):
     given = {"m": b"another's"} if taken else {}
     call = lambda root: files.create_once(f"{root}/m", b"mine", f"{root}.tmp")  # noqa: E731
-    assert outcome(hasty.proxy, None, call, fresh(hasty, given)) == (not taken, None)
-    for number, fault in faults(hasty.proxy.number):
-        root = fresh(hasty, given)
-        created, error = outcome(hasty.proxy, nth(number, fault), call, root)
+    assert outcome(faulty.proxy, None, call, fresh(faulty, given)) == (not taken, None)
+    for number, fault in faults(faulty.proxy.number):
+        root = fresh(faulty, given)
+        created, error = outcome(faulty.proxy, nth(number, fault), call, root)
         there = files.read_bytes(f"{root}/m") if files.exists(f"{root}/m") else None
         if taken:
             assert there == b"another's", (number, fault)
@@ -228,18 +219,18 @@ def test_file_is_created_once_whatever_goes_wrong(hasty, taken):
 
 
 @pytest.mark.parametrize("fault", ["503", "lost", "cut upload"])
-def test_file_that_is_put_in_parts_is_there_whole_or_not_at_all(hasty, fault):
-    hasty.waits(timeout=5, patience=2)
+def test_file_that_is_put_in_parts_is_there_whole_or_not_at_all(faulty, fault):
+    faulty.waits(timeout=5, patience=2)
     data = bytes(range(256)) * (20 << 12)
     call = lambda root: put(f"{root}/large", data)  # noqa: E731
-    outcome(hasty.proxy, None, call, hasty.cloud.root)
-    requests = hasty.proxy.number
+    outcome(faulty.proxy, None, call, faulty.cloud.root)
+    requests = faulty.proxy.number
     assert requests >= 3
     for number in (1, requests // 2 + 1, requests):
-        root = fresh(hasty, {})
-        _, error = outcome(hasty.proxy, nth(number, fault), call, root)
+        root = fresh(faulty, {})
+        _, error = outcome(faulty.proxy, nth(number, fault), call, root)
         # The stand-in for Cloud Storage does not take the same part twice.
-        assert error is None or (hasty.cloud.scheme, fault) == ("gs", "lost"), number
+        assert error is None or (faulty.cloud.scheme, fault) == ("gs", "lost"), number
         if error is None or files.exists(f"{root}/large"):
             assert files.read_bytes(f"{root}/large") == data, number
 
@@ -247,7 +238,7 @@ def test_file_that_is_put_in_parts_is_there_whole_or_not_at_all(hasty, fault):
 def test_byte_that_changed_on_the_way_is_found_where_the_service_keeps_a_checksum(tree):
     path = f"{tree.cloud.root}/a.jsonl"
     data = {"gs": "GET .*alt=media", "s3": "GET .*/a.jsonl", "hdfs": "GET /data/"}[tree.cloud.scheme]
-    tree.waits(timeout=5, patience=0.3)
+    tree.waits(timeout=5, patience=0.1)
     with tree.proxy.going_wrong(always("flipped", data)):
         if tree.cloud.scheme == "hdfs":  # keeps none of the whole file
             assert files.read_bytes(path) != DATA["a.jsonl"]
@@ -259,8 +250,8 @@ def test_byte_that_changed_on_the_way_is_found_where_the_service_keeps_a_checksu
 
 
 @pytest.mark.parametrize("size", [25 << 20, 17 << 20])
-def test_two_versions_of_a_file_never_mix(hasty, size):
-    path = f"{hasty.cloud.root}/a"
+def test_two_versions_of_a_file_never_mix(faulty, size):
+    path = f"{faulty.cloud.root}/a"
     files.write_bytes(path, b"1" * (25 << 20))
     with files.open_binary(path) as stream:
         assert stream.read(9 << 20) == b"1" * (9 << 20)

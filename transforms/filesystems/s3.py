@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 CHUNK = 16 << 20  # of an upload, in memory
 DELETED_AT_ONCE = 1000  # the most that S3 takes
 ABSENT = ("404", "NoSuchKey", "NotFound")
+ATTEMPTS = 5  # at a call, where the environment says nothing: as boto3 has it
 CONFLICTS, CONFLICT_SECONDS = 10, 0.3  # of "at the same time as another" before a create-once gives up, with waits
 
 
 class S3(RangeStore, ObjectStore):
     """Amazon S3: create-once is a put with `If-None-Match: *`; boto3 sends checksums, and the service compares them.
 
-    boto3 repeats calls that fail with 429, 5xx or a broken connection, as AWS_RETRY_MODE and AWS_MAX_ATTEMPTS say. A
-    stream is pinned to an ETag.
+    Calls that fail with 408, 429, 5xx or a broken connection, and those that stall, are repeated as AWS_RETRY_MODE
+    and AWS_MAX_ATTEMPTS say. A stream is pinned to an ETag.
     """
 
     extra: ClassVar[str | None] = "aws"
@@ -53,6 +55,13 @@ class S3(RangeStore, ObjectStore):
             aws_session_token=given.s3_session_token,
             config=Config(connect_timeout=self.patience.timeout, read_timeout=self.patience.timeout),
         )
+        self._client.meta.events.register("needs-retry.s3", self._again)
+
+    def _again(self, response: Any = None, attempts: int = 1, **_: Any) -> float | None:
+        """Says when to repeat a call that a server or a proxy was too slow to take: boto3 itself does not."""
+        most = (self._client.meta.config.retries or {}).get("total_max_attempts", ATTEMPTS)
+        too_slow = response is not None and response[0].status_code == 408 and attempts < most
+        return random.uniform(0.5, 1) * 2 ** (attempts - 1) if too_slow else None  # noqa: S311 - not all at once
 
     def stat(self, path: str) -> Found | None:
         """See `Store`."""
