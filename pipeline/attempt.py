@@ -56,6 +56,7 @@ def begin_attempt(job: Job, *, workers: int | None = None, spills: str | None = 
 
     Raises:
         ConfigError: The output cannot be written, or is of a corpus that grows and the job would not add to that.
+        JobError: Its file system does not answer.
     """
     if job.increment is None and not dry:
         _refuse_ordinary(job.config.write.path)
@@ -93,6 +94,8 @@ def _write(job: Job, files: dict[str, bytes], spills: str | None) -> None:
         if spills is not None:
             note_spills(job.scratch_folder, spills)
     except JobError as error:
+        if error.passing:
+            raise
         cause = error.__cause__
         said = spell(cause) if isinstance(cause, OSError) and is_local(job.config.write.path) else error
         raise ConfigError(f"write.path: {job.config.write.path} cannot be written: {said}") from error

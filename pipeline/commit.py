@@ -11,7 +11,7 @@ import apache_beam as beam
 from pipeline.increments import take_turn
 from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
 from transforms.arrays.errors import JobError
-from transforms.files import create_once, exists, list_folder, persist, read_bytes, remove_folder
+from transforms.files import create_once, exists, list_folder, read_bytes, remove_folder, sync_below
 from transforms.step import Counts
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Commit(beam.DoFn):
             "totals": totals,
         }
         self._check((*manifest["files"], *manifest["dead_letters"]))
-        persist(f"{self._run_folder}/{self._attempt}")
+        sync_below(f"{self._run_folder}/{self._attempt}")
         if manifest["generation"] is not None:
             take_turn(self._output, manifest["generation"]["number"], manifest["run_id"], self._attempt, self._scratch)
         create_once(path, seal(manifest), self._scratch)

@@ -13,7 +13,7 @@ from pipeline.beam_section import refuse_programs
 from pipeline.yaml_text import Refused, load_yaml
 from transforms.arrays.bucket import Batching, Bucketing
 from transforms.arrays.engines import Tokenization
-from transforms.arrays.errors import ConfigError, JobError, one_of, suggest
+from transforms.arrays.errors import ConfigError, JobError, blame, one_of, suggest
 from transforms.arrays.formats import Writing
 from transforms.arrays.pad import Padding
 from transforms.arrays.readers import Reading
@@ -188,7 +188,7 @@ def _load(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"--config: {path} cannot be read: {error}") from None
     except JobError as error:
-        raise ConfigError(f"--config: {error}") from None
+        raise blame(error, "--config") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO
 
-from transforms.arrays.errors import ConfigError, JobError, StoreError
+from transforms.arrays.errors import ConfigError, JobError, StoreError, blame
 from transforms.filesystems import scheme_of, store_of
 from transforms.filesystems import use_options as use_options
 from transforms.filesystems.store import READ_BYTES, Found, held_back
@@ -56,13 +56,14 @@ def match(pattern: str, where: str) -> list[Found]:
 
     Raises:
         ConfigError: The file system cannot be asked.
+        JobError: It does not answer.
     """
     require_store(pattern, where)
     try:
         with told(pattern, "listed"):
             return sorted(store_of(pattern).find(pattern))
     except (OSError, StoreError, ValueError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise blame(error, where) from error
 
 
 def stat(path: str) -> Found | None:
@@ -195,14 +196,14 @@ def write_bytes(path: str, data: bytes) -> None:
         store_of(path).write(path, data)
 
 
-def persist(folder: str) -> None:
+def sync_below(folder: str) -> None:
     """Makes sure that the files below a folder are there, under their names, after a loss of power too.
 
     Args:
         folder: Whose files have been written and put in place; nothing writes to it any more.
     """
     with told(folder, "written"):
-        store_of(folder).persist(folder)
+        store_of(folder).sync_below(folder)
 
 
 @contextmanager

@@ -79,6 +79,7 @@ def find_corpus(reading: Reading) -> Corpus:
 
     Raises:
         ConfigError: A pattern matches nothing, a column is not there, or a type cannot be told.
+        JobError: A file system does not answer.
     """
     files = find_inputs(reading)
     return Corpus(files, kept_types(reading, files))
@@ -184,12 +185,17 @@ def kept_types(reading: Reading, files: Sequence[InputFile]) -> dict[str, Any]:
 
 @contextmanager
 def _planning(path: str) -> Iterator[None]:
-    """Makes what is wrong with a file a mistake of the user's, as all is that shows before the job starts."""
+    """Makes what is wrong with a file a mistake of the user's, as all is that shows before the job starts.
+
+    What a file system that is out of order says is none.
+    """
     try:
         yield
     except DAMAGED as error:
         raise ConfigError(f"read.files: {path} cannot be read: {error}") from error
     except JobError as error:
+        if error.passing:
+            raise
         raise ConfigError(str(error)) from error
 
 

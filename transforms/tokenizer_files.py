@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transforms.arrays.errors import ConfigError, JobError
+from transforms.arrays.errors import ConfigError, JobError, blame
 from transforms.arrays.facts import TokenizerFacts, pad_token_id, plain_tokenizer, read_facts
 from transforms.arrays.pad import Padding
 from transforms.arrays.shape import Shape, make_shape
@@ -49,12 +49,13 @@ def read_tokenizer_files(path: str) -> TokenizerFiles:
 
     Raises:
         ConfigError: There is no tokenizer.json, and the message says how to make one; or it is no file, or too large.
+        JobError: The file system does not answer.
     """
     require_store(path, "tokenize.tokenizer")
     try:
         return _read(path)
     except (JobError, OSError) as error:
-        raise ConfigError(f"tokenize.tokenizer: {error}") from error
+        raise blame(error, "tokenize.tokenizer") from error
 
 
 def _read(path: str) -> TokenizerFiles:

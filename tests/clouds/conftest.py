@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 import subprocess
 import sys
 import uuid
@@ -15,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tests.clouds import BUCKET
+from tests.clouds.faults import Proxy, proxied
 from transforms import files
 
 if TYPE_CHECKING:
@@ -111,3 +114,54 @@ def cloud(request: pytest.FixtureRequest, stand_ins: dict[str, list[str]]) -> It
     files.use_options(PipelineOptions(stand_ins[scheme]))
     yield Cloud(scheme, f"{scheme}://{BUCKET}/{uuid.uuid4().hex}", stand_ins[scheme])
     files.use_options(before)
+
+
+class Faulty(NamedTuple):
+    """A file system behind a proxy that does as it is told.
+
+    Attributes:
+        cloud: The file system, whose every request goes through the proxy.
+        proxy: The proxy.
+        patch: Sets the environment for a while.
+    """
+
+    cloud: Cloud
+    proxy: Proxy
+    patch: pytest.MonkeyPatch
+
+    def waits(self, timeout: float, patience: float) -> None:
+        """Sets how long clients wait, in seconds, and makes new ones."""
+        self.patch.setenv("OBLONG_STORE_TIMEOUT", str(timeout))
+        self.patch.setenv("OBLONG_STORE_PATIENCE", str(patience))
+        files.use_options(PipelineOptions(self.cloud.flags))
+
+
+@pytest.fixture(scope="session")
+def proxies(stand_ins: dict[str, list[str]]) -> Iterator[dict[str, Proxy]]:
+    """A proxy before each stand-in, by scheme."""
+    with contextlib.ExitStack() as stack:
+        upstream = {
+            "gs": os.environ["STORAGE_EMULATOR_HOST"],
+            "s3": os.environ["AWS_ENDPOINT_URL"],
+            "hdfs": stand_ins["hdfs"][1],
+        }
+        yield {
+            scheme: stack.enter_context(proxied(int(re.split("[:=]", at)[-1]), keeps_halves=scheme == "hdfs"))
+            for scheme, at in upstream.items()
+        }
+
+
+@pytest.fixture
+def faulty(cloud: Cloud, proxies: dict[str, Proxy], monkeypatch: pytest.MonkeyPatch) -> Faulty:
+    """Each of the file systems, empty, behind a proxy, with clients that lose patience within seconds."""
+    proxy = proxies[cloud.scheme]
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{proxies['gs'].server_port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{proxies['s3'].server_port}")
+    # Clients wait for a moment only before they try again.
+    monkeypatch.setattr("transforms.filesystems.patience.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._initial", 0.01)
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.01)
+    flags = [re.sub(r"(?<=port=)\d+", str(proxy.server_port), flag) for flag in cloud.flags]
+    made = Faulty(cloud._replace(flags=flags), proxy, monkeypatch)
+    made.waits(timeout=5, patience=6)
+    return made

@@ -1,4 +1,4 @@
-"""A stand-in for Cloud Storage: gcp-storage-emulator, made to obey the precondition that it only ignores.
+"""A stand-in for Cloud Storage: gcp-storage-emulator, made to obey the preconditions and generations that it ignores.
 
 python -m tests.clouds.gcs_server: prints the port it listens on, and serves until it is killed. It answers one request
 after the other, so that looking and putting are one step, as they are there.
@@ -6,13 +6,13 @@ after the other, so that looking and putting are one step, as they are there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from http import HTTPStatus, server
 from typing import Any
 from urllib.parse import quote
 
 from gcp_storage_emulator.handlers import buckets, objects
-from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import NotFound, Storage
 
 from tests.clouds import BUCKET, LOST
@@ -42,6 +42,22 @@ def obeying(upload: Any) -> Any:
     return checked
 
 
+def pinned(download: Any) -> Any:
+    """Makes a download give the generation that is asked for, or none: old ones are not kept."""
+
+    @functools.wraps(download)
+    def checked(request: Any, response: Any, storage: Storage) -> None:
+        asked = request.query.get("generation")
+        place = request.params["bucket_name"], request.params["object_id"]
+        with contextlib.suppress(NotFound):
+            if asked and asked[0] != storage.get_file_obj(*place)["generation"]:
+                response.status = HTTPStatus.NOT_FOUND
+                return
+        download(request, response, storage)
+
+    return checked
+
+
 def linked(make: Any) -> Any:
     """Makes links to contents hold for every name; the emulator leaves # and % as they are."""
 
@@ -58,6 +74,9 @@ def main() -> None:
     objects._make_object_resource = linked(objects._make_object_resource)
     for name in ("_multipart_upload", "_create_resumable_upload"):
         setattr(objects, name, obeying(getattr(objects, name)))
+    objects.download = pinned(objects.download)
+    from gcp_storage_emulator.server import RequestHandler  # takes the handlers as they are when it is imported
+
     storage = Storage(use_memory_fs=True)
     buckets.create_bucket(BUCKET, storage)
     with server.HTTPServer(("localhost", 0), functools.partial(RequestHandler, storage)) as httpd:

@@ -209,7 +209,7 @@ def test_service_that_does_not_answer_is_no_damage(place, monkeypatch):
     folder = run(place, "--run_id=r").json["run"]
     for name in ("STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "http://localhost:1")
-    monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._timeout", 0.1)
+    monkeypatch.setenv("OBLONG_STORE_PATIENCE", "0.1")
     flags = [flag if "port" not in flag else "--hdfs_port=1" for flag in place.flags]
     files.use_options(PipelineOptions(flags))
     for command in (["verify", folder], ["runs", f"{place.root}/out"]):

@@ -24,7 +24,13 @@ class ConfigError(OblongError, ValueError):
 
 
 class JobError(OblongError, RuntimeError):
-    """The job cannot end well; the text names what stopped it and where."""
+    """The job cannot end well; the text names what stopped it and where.
+
+    Attributes:
+        passing: Whether the same may go well later, with nothing changed.
+    """
+
+    passing: bool = False
 
 
 class StoreError(JobError):
@@ -41,6 +47,23 @@ class NotInstalled(Refusal):
 
 class EngineFailure(Exception):  # noqa: N818 - of a text, and not of the job
     """What an engine in another process said of a text, or how that process died; its text is whole."""
+
+
+def blame(error: Exception, where: str) -> ConfigError | JobError:
+    """Says whose it is that something a user named cannot be read: the user's, or a service's that is out of order.
+
+    Args:
+        error: Why it cannot be read.
+        where: The option that named it.
+
+    Returns:
+        What to raise, with the option before the text.
+
+    >>> blame(FileNotFoundError("no such bucket"), "read.files")
+    ConfigError('read.files: no such bucket')
+    """
+    kind = JobError if getattr(error, "passing", False) else ConfigError
+    return kind(f"{where}: {error}")
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:

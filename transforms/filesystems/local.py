@@ -90,7 +90,7 @@ class Local(Store):
             stream.flush()
             os.fsync(stream.fileno())
 
-    def persist(self, folder: str) -> None:
+    def sync_below(self, folder: str) -> None:
         """See `Store`; the folders above may be new as well."""
         below = [place for place, _, _ in os.walk(folder)]
         for place in (*below, *map(str, Path(folder).absolute().parents)):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
+import random
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from apache_beam.options.pipeline_options import S3Options
 
-from transforms.filesystems.store import READ_BYTES, Found, ObjectStore, Ranges, split
+from transforms.filesystems.patience import BUSY, CutShort, patience
+from transforms.filesystems.ranges import CHECKSUMS, Pinned, RangeStore, overwritten
+from transforms.filesystems.store import Found, ObjectStore, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
 CHUNK = 16 << 20  # of an upload, in memory
 DELETED_AT_ONCE = 1000  # the most that S3 takes
 ABSENT = ("404", "NoSuchKey", "NotFound")
+ATTEMPTS = 5  # at a call, where the environment says nothing: as boto3 has it
 CONFLICTS, CONFLICT_SECONDS = 10, 0.3  # of "at the same time as another" before a create-once gives up, with waits
 
 
-class S3(ObjectStore):
+class S3(RangeStore, ObjectStore):
     """Amazon S3: create-once is a put with `If-None-Match: *`; boto3 sends checksums, and the service compares them.
 
-    boto3 repeats calls that fail with 429, 5xx or a broken connection, as AWS_RETRY_MODE and AWS_MAX_ATTEMPTS say.
+    Calls that fail with 408, 429, 5xx or a broken connection, and those that stall, are repeated as AWS_RETRY_MODE
+    and AWS_MAX_ATTEMPTS say. A stream is pinned to an ETag.
     """
 
     extra: ClassVar[str | None] = "aws"
@@ -33,9 +37,11 @@ class S3(ObjectStore):
         """Makes the client that Beam would."""
         import boto3
         from boto3.exceptions import Boto3Error
+        from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
 
-        self.failures = (BotoCoreError, ClientError, Boto3Error, FileNotFoundError)
+        self.failures = (BotoCoreError, ClientError, Boto3Error, FileNotFoundError, CutShort)
+        self.patience = patience()
         given = options.view_as(S3Options)
         self._client = boto3.session.Session().client(
             "s3",
@@ -47,22 +53,35 @@ class S3(ObjectStore):
             aws_access_key_id=given.s3_access_key_id,
             aws_secret_access_key=given.s3_secret_access_key,
             aws_session_token=given.s3_session_token,
+            config=Config(connect_timeout=self.patience.timeout, read_timeout=self.patience.timeout),
         )
+        self._client.meta.events.register("needs-retry.s3", self._again)
+
+    def _again(self, response: Any = None, attempts: int = 1, **_: Any) -> float | None:
+        """Says when to repeat a call that a server or a proxy was too slow to take: boto3 itself does not."""
+        most = (self._client.meta.config.retries or {}).get("total_max_attempts", ATTEMPTS)
+        too_slow = response is not None and response[0].status_code == 408 and attempts < most
+        return random.uniform(0.5, 1) * 2 ** (attempts - 1) if too_slow else None  # noqa: S311 - not all at once
 
     def stat(self, path: str) -> Found | None:
         """See `Store`."""
+        head = self._head(path)
+        if head is None:
+            return None
+        return Found(path, head["ContentLength"], head["LastModified"].timestamp(), head["ETag"].strip('"'))
+
+    def _head(self, path: str, **more: str) -> Any:
         from botocore.exceptions import ClientError
 
         bucket, name = split(path)
         if not name:
             return None
         try:
-            head = self._client.head_object(Bucket=bucket, Key=name)
+            return self._client.head_object(Bucket=bucket, Key=name, **more)
         except ClientError as error:
             if error.response["Error"]["Code"] in ABSENT:
                 return None
             raise
-        return Found(path, head["ContentLength"], head["LastModified"].timestamp(), head["ETag"].strip('"'))
 
     def list_names(self, bucket: str, prefix: str) -> Iterator[Found]:
         """See `ObjectStore`."""
@@ -81,29 +100,33 @@ class S3(ObjectStore):
     def _pages(self, **request: str) -> Any:
         return self._client.get_paginator("list_objects_v2").paginate(**request)
 
-    def open(self, path: str) -> BinaryIO:
-        """Opens a file; Beam would make a new client for each, which takes as long as reading 10 MB."""
-        found = self.stat(path)
-        if found is None:
-            raise FileNotFoundError(f"there is no file {path}")
-        stream = Ranges(found.bytes, lambda start, stop: self.read_range(path, start, stop - start))
-        return cast("BinaryIO", io.BufferedReader(stream, READ_BYTES))
+    def pin(self, path: str) -> Pinned | None:
+        """See `RangeStore`."""
+        head = self._head(path, ChecksumMode="ENABLED")
+        if head is None:
+            return None
+        known = ((name, head.get(f"Checksum{name.upper()}")) for name in CHECKSUMS)
+        in_parts = "-" in head["ETag"]  # then it is the sum of sums
+        whole = None if in_parts else next(((name, kept) for name, kept in known if kept is not None), None)
+        return Pinned(head["ContentLength"], head["ETag"], whole)
 
-    def read_range(self, path: str, start: int, size: int) -> bytes:
-        """See `Store`; a connection that breaks in the middle is tried once more, which boto3 leaves to others."""
-        from botocore.exceptions import BotoCoreError
+    def fetch(self, path: str, start: int, stop: int, pinned: Pinned | None) -> bytes:
+        """See `RangeStore`."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
         bucket, name = split(path)
-
-        def read() -> bytes:
-            got = self._client.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{start + size - 1}")
-            data: bytes = got["Body"].read()
-            return data
-
+        one_version = {} if pinned is None else {"IfMatch": pinned.version}
         try:
-            return read()
-        except BotoCoreError:
-            return read()
+            got = self._client.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{stop - 1}", **one_version)
+        except ClientError as error:
+            if _status(error) == 412:
+                raise overwritten(path) from error
+            raise
+        try:
+            data: bytes = got["Body"].read()
+        except BotoCoreError as error:  # which boto3 leaves to others
+            raise CutShort(str(error)) from error
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """See `Store`."""
@@ -129,7 +152,7 @@ class S3(ObjectStore):
             try:
                 self._client.put_object(Bucket=bucket, Key=name, Body=data, IfNoneMatch="*")
             except ClientError as error:
-                code = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                code = _status(error)
                 if code == 412:
                     return False
                 if code != 409 or not left:  # at the same time as another, which may yet fail
@@ -148,3 +171,19 @@ class S3(ObjectStore):
             answer = self._client.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
             for failed in answer.get("Errors", ()):
                 raise Boto3Error(f"s3://{bucket}/{failed['Key']} was not deleted: {failed['Message']}")
+
+    def may_pass(self, error: Exception) -> bool:
+        """See `Store`."""
+        from botocore import exceptions
+        from botocore.parsers import ResponseParserError
+
+        if isinstance(error, exceptions.ClientError):
+            return _status(error) in BUSY
+        out_of_reach = (exceptions.ConnectionError, exceptions.HTTPClientError, ResponseParserError)
+        return isinstance(error, (CutShort, *out_of_reach))
+
+
+def _status(error: Any) -> int:
+    """What HTTP answered."""
+    status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status

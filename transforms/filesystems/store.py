@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tempfile
 import warnings
@@ -17,7 +16,7 @@ from transforms.arrays.errors import ConfigError, StoreError
 from transforms.filesystems.system import FULL, spell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
 GLOB = set("*?[")
@@ -66,6 +65,10 @@ class Store(ABC):
     def __init__(self, options: Any) -> None:
         """Makes a client; raises ConfigError where it cannot be made, ImportError where its library is missing."""
 
+    def may_pass(self, error: Exception) -> bool:
+        """Whether what was raised says that the service is busy or out of reach, and not that it was asked wrongly."""
+        return False
+
     def check(self, path: str) -> None:  # noqa: B027 - most have nothing to refuse
         """Refuses a path that can be none; raises ConfigError."""
 
@@ -100,8 +103,8 @@ class Store(ABC):
     def write(self, path: str, data: bytes) -> None:
         """Writes a whole file that nothing else writes."""
 
-    def persist(self, folder: str) -> None:  # noqa: B027 - most keep what they have answered for
-        """Makes names of files below a folder outlive a loss of power: see `transforms.files.persist`."""
+    def sync_below(self, folder: str) -> None:  # noqa: B027 - most keep what they have answered for
+        """Makes names of files below a folder outlive a loss of power: see `transforms.files.sync_below`."""
 
     @abstractmethod
     def publish(self, path: str, scratch: str) -> AbstractContextManager[BinaryIO]:
@@ -118,53 +121,6 @@ class Store(ABC):
     @abstractmethod
     def remove_folder(self, path: str) -> None:
         """Removes a folder with all that is in it; none is no error."""
-
-
-class Ranges(io.RawIOBase):
-    """A file of which ranges can be asked for, each in one request: Beam's stream asks for 8 KB at a time to the end.
-
-    Args:
-        size: Of the file.
-        get: Gives the bytes from one place to before another.
-    """
-
-    def __init__(self, size: int, get: Callable[[int, int], bytes]) -> None:
-        self._size = size
-        self._get = get
-        self._place = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """The place of the next byte."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes elsewhere, without a request."""
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        """Reads as much as fits."""
-        data = self._read(self._place + len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        """Reads to the end."""
-        return self._read(self._size)
-
-    def _read(self, stop: int) -> bytes:
-        stop = min(stop, self._size)
-        data = self._get(self._place, stop) if self._place < stop else b""
-        self._place += len(data)
-        return data
 
 
 @contextmanager

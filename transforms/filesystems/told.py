@@ -31,7 +31,10 @@ def told(path: str, what: str) -> Iterator[None]:
     except OblongError:
         raise
     except store_of(path).failures as error:
-        raise StoreError(f"{path} cannot be {what}: {spell(error)}") from error
+        # In one line: of a worker's error only the first comes through.
+        said = StoreError(" ".join(f"{path} cannot be {what}: {spell(error)}".split()))
+        said.passing = store_of(path).may_pass(error)
+        raise said from error
 
 
 def told_reads(path: str, stream: BinaryIO) -> BinaryIO:

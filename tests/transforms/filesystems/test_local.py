@@ -43,10 +43,10 @@ def test_file_that_is_created_once_is_on_the_disk_before_and_its_name_after(tmp_
     assert synced[1:] == [("name", "a"), ("sync", "out")]
 
 
-def test_names_below_a_folder_are_persisted_and_those_of_the_folders_above(tmp_path, synced):
+def test_names_below_a_folder_are_synced_and_those_of_the_folders_above(tmp_path, synced):
     (tmp_path / "out" / "train" / "a").mkdir(parents=True)
     (tmp_path / "out" / "beside").mkdir()
-    Local().persist(f"{tmp_path}/out/train")
+    Local().sync_below(f"{tmp_path}/out/train")
     names = [name for _, name in synced]
     assert names[:4] == ["train", "a", "out", tmp_path.name]
     assert "beside" not in names
