@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.arrays.errors import ConfigError
-from transforms.filesystems.store import Found, Store
+from transforms.filesystems.patience import CutShort
+from transforms.filesystems.ranges import Ranges
+from transforms.filesystems.store import READ_BYTES, Found, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +25,7 @@ class Beams(Store):
 
     def __init__(self, options: Any = None) -> None:
         """Needs nothing: Beam has the options."""
-        self.failures = (BeamIOError,)
+        self.failures = (BeamIOError, FileNotFoundError, CutShort)
 
     def stat(self, path: str) -> Found | None:
         """See `Store`."""
@@ -36,6 +39,13 @@ class Beams(Store):
         """See `Store`."""
         for about in FileSystems.match([pattern])[0].metadata_list:
             yield Found(about.path, about.size_in_bytes, about.last_updated_in_seconds)
+
+    def open(self, path: str) -> BinaryIO:
+        """See `Store`; a stream that ends before the file does is an error."""
+        found = self.stat(path)
+        if found is None:
+            raise FileNotFoundError(f"there is no file {path}")
+        return cast("BinaryIO", io.BufferedReader(_Whole(super().open(path), found.bytes), READ_BYTES))
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See `Store`."""
@@ -66,6 +76,26 @@ class Beams(Store):
     def remove_folder(self, path: str) -> None:
         """See `Store`."""
         raise _refusal(path)
+
+
+class _Whole(Ranges):
+    """A stream of Beam's, with the bytes that the file has."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        super().__init__(size, self._exactly)
+        self._stream = stream
+
+    def close(self) -> None:
+        """Closes the stream."""
+        self._stream.close()
+        super().close()
+
+    def _exactly(self, start: int, stop: int) -> bytes:
+        self._stream.seek(start)
+        data = self._stream.read(stop - start)
+        if len(data) != stop - start:
+            raise CutShort(f"{len(data)} bytes came of {stop - start}, from byte {start} on")
+        return data
 
 
 def _refusal(path: str) -> ConfigError:
