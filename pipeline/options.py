@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, TestOptions
 
 from pipeline.flags import destinations, flags_of, parse
 from pipeline.portable import OPTIONS, environment_option
@@ -73,6 +73,7 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Chec
     runner = RUNNERS[name]
     given = frozenset(_name(flag) for flag in every if flag.startswith("--"))
     decided = destinations(every)
+    named.dry_run = _truth(named.dry_run, "--dry_run")
     _check_values(named, name)
     loopback = runner.portable and (named.environment_type or _environment(named)) == "LOOPBACK"
     staged = not loopback and name != "DirectRunner" and _starts_from_beams_image(named)
@@ -82,6 +83,7 @@ def check_options(section: Mapping[str, Any], flags: Sequence[str] = ()) -> Chec
         filled.append(f"--setup_file={_own_setup_file()}")
     chosen = tuple(flag for flag in filled if not destinations([flag]) & decided)
     options = PipelineOptions([f"--runner={name}", *chosen, *every, *_absolute(named)])
+    options.view_as(TestOptions).dry_run = named.dry_run
     return Checked(name, options, runner, given, chosen, loopback or name == "DirectRunner", staged)
 
 
@@ -99,6 +101,13 @@ def parse_options(flags: Sequence[str]) -> PipelineOptions:
     """
     parse(flags, own=())
     return PipelineOptions(list(flags))
+
+
+def _truth(said: str | bool, flag: str) -> bool:
+    """Reads a truth value that Beam takes as text, of which to it any is true."""
+    if str(said).lower() not in ("true", "false"):
+        raise ConfigError(f"{flag}: {said!r} is no truth value; write {flag}=true or {flag}=false")
+    return str(said).lower() == "true"
 
 
 def _check_values(named: argparse.Namespace, name: str) -> None:

@@ -213,10 +213,28 @@ def test_jobs_can_be_left_alone_where_nothing_of_them_runs_in_the_launcher(flags
         (["--streaming"], "--streaming: a job reads a corpus to its end and cannot be a stream; leave it out"),
         (["--storage_level=DISK_ONLY"], "--storage_level: DirectRunner has no such option; SparkRunner has"),
         (["--dry_run=true"], "--dry_run: DirectRunner has none; DataflowRunner has"),
+        (["--dry_run=maybe"], "--dry_run: 'maybe' is no truth value; write --dry_run=true or --dry_run=false"),
     ],
 )
 def test_options_that_would_go_wrong_late_are_refused_at_once(flags, said):
     assert refusal({}, *flags).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("section", "flags", "dry"),
+    [
+        ({}, [], False),
+        ({}, ["--dry_run=false"], False),
+        ({}, ["--dry_run", "False"], False),
+        ({}, ["--dry_run=True"], True),
+        ({"dry_run": True}, [], True),
+        ({"dry_run": True}, ["--dry_run=false"], False),
+        ({"dry_run": False}, ["--dry_run=true"], True),
+    ],
+)
+def test_dry_run_is_one_only_where_it_is_true(section, flags, dry):
+    base = {"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://bucket/tmp"}
+    assert options_of(base | section, *flags)["dry_run"] is dry
 
 
 @pytest.mark.parametrize(
