@@ -80,3 +80,14 @@ def test_run_that_says_it_is_another_is_not_read_in_its_place(world, name):
         read_data_set(str(world.out))
     assert oblong("inspect", world.out, "--rows=1").code == 1
     assert world.run("--run_id=d3").code == 1
+
+
+@pytest.mark.parametrize(("columns", "notes"), [("[input_ids]", 1), ("[input_ids, row_id]", 0)])
+def test_rows_that_would_stand_twice_with_nothing_to_tell_them_apart_are_told(world, columns, notes):
+    flags = (f"--set=write.columns={columns}", "--set=run.on_changed=reprocess")
+    world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1", *flags).json["notes"] == []
+    world.arrive("a.jsonl", ROWS[:6])
+    found = world.run("--run_id=d2", *flags).json["notes"]
+    assert [note for note in found if "the older rows of a.jsonl stay in the data set" in note] == found
+    assert len(found) == notes
