@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.manifest import MANIFEST, read_whole
-from transforms.arrays.errors import ConfigError, OblongError, StoreError
+from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
 from transforms.files import exists, is_local, list_subfolders, require_store
 
 if TYPE_CHECKING:
@@ -116,13 +116,24 @@ def committed_manifests(output: str) -> list[Manifest]:
         The manifests of the committed runs, in the order of their generations, else the oldest first.
 
     Raises:
-        JobError: One is damaged, so nobody can tell what its run has read.
+        JobError: One is damaged, or another run's, so nobody can tell what its run has read.
     """
     runs = _runs_folder(output)
     folders = [f"{runs}/{name}" for name in list_subfolders(runs)]
-    found = [Run(folder, "", read_whole(folder)[0]) for folder in folders if exists(f"{folder}/{MANIFEST}")]
+    found = [Run(folder, "", _own_manifest(folder)) for folder in folders if exists(f"{folder}/{MANIFEST}")]
     found.sort(key=lambda run: (run.generation or 0, run.created, run.run_id))
     return [run.manifest for run in found if run.manifest is not None]
+
+
+def _own_manifest(folder: str) -> Manifest:
+    """The manifest of the run that a folder is named after: by that name others find its files."""
+    manifest = read_whole(folder)[0]
+    if manifest["run_id"] != folder.rpartition("/")[2]:
+        raise JobError(
+            f"{folder}/{MANIFEST}: is of run {manifest['run_id']}, and its folder has another name; give the folder "
+            "the name of its run, or move it elsewhere"
+        )
+    return manifest
 
 
 def _runs_folder(output: str) -> str:

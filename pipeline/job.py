@@ -21,6 +21,8 @@ from transforms.inputs import Corpus, find_corpus, find_inputs, kept_types, requ
 from transforms.tokenizer_files import TokenizerFiles, facts_of, read_tokenizer_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pipeline.config import Config
 
 SHARD_BYTES = 256 << 20  # of inputs on disk, for write.shards: auto
@@ -78,7 +80,15 @@ class Job:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided that the user did not ask for."""
-        return (*self.facts.notes, *self.shape.notes)
+        return (*self.facts.notes, *self.shape.notes, *self._what_stays_twice())
+
+    def _what_stays_twice(self) -> Iterator[str]:
+        """Rows that a file is read again for can be told from its older ones by row_id alone."""
+        if self.increment is not None and self.increment.changed and "row_id" not in self.shape.columns:
+            yield (
+                f"run.on_changed: the older rows of {next(iter(self.increment.changed))} stay in the data set, and "
+                "without row_id among write.columns no reader can leave them out"
+            )
 
     @property
     def schema(self) -> Any:

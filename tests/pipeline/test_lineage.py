@@ -1,11 +1,13 @@
 """Generations follow on each other: none is gone, and none too many."""
 
+import re
+
 import pytest
 
 from pipeline import read_data_set
 from tests.pipeline.growing import ROWS, World, names
-from tests.runs import contents
-from transforms.arrays.errors import ConfigError
+from tests.runs import contents, oblong, reseal
+from transforms.arrays.errors import ConfigError, JobError
 
 
 @pytest.fixture
@@ -67,3 +69,25 @@ def test_generation_that_is_gone_is_named_and_nothing_is_read_in_its_place(world
     assert "run d0 of" in said.err
     (world.folder / "d0").rename(world.out / "runs" / "d0")
     assert world.run("--run_id=d2").json["status"] == "nothing new"
+
+
+@pytest.mark.parametrize("name", ["d2", "../../elsewhere"])
+def test_run_that_says_it_is_another_is_not_read_in_its_place(world, name):
+    world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1").code == 0
+    reseal(world.out / "runs" / "d1", lambda manifest: manifest.update(run_id=name))
+    with pytest.raises(JobError, match=rf"d1/manifest.json: is of run {re.escape(name)}, and its folder has another"):
+        read_data_set(str(world.out))
+    assert oblong("inspect", world.out, "--rows=1").code == 1
+    assert world.run("--run_id=d3").code == 1
+
+
+@pytest.mark.parametrize(("columns", "notes"), [("[input_ids]", 1), ("[input_ids, row_id]", 0)])
+def test_rows_that_would_stand_twice_with_nothing_to_tell_them_apart_are_told(world, columns, notes):
+    flags = (f"--set=write.columns={columns}", "--set=run.on_changed=reprocess")
+    world.arrive("a.jsonl", ROWS[:5])
+    assert world.run("--run_id=d1", *flags).json["notes"] == []
+    world.arrive("a.jsonl", ROWS[:6])
+    found = world.run("--run_id=d2", *flags).json["notes"]
+    assert [note for note in found if "the older rows of a.jsonl stay in the data set" in note] == found
+    assert len(found) == notes

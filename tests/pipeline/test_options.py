@@ -233,7 +233,7 @@ def test_options_that_would_go_wrong_late_are_refused_at_once(flags, said):
     ],
 )
 def test_dry_run_is_one_only_where_it_is_true(section, flags, dry):
-    base = {"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://b/t"}
+    base = {"runner": "DataflowRunner", "project": "p", "region": "r", "temp_location": "gs://bucket/tmp"}
     assert options_of(base | section, *flags)["dry_run"] is dry
 
 
