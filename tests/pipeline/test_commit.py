@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.commit import Commit, add_counts, check_dead_letters
-from pipeline.generations import note_spills
 from pipeline.manifest import read_manifest
 from tests.runs import contents
 from transforms.arrays.errors import JobError
@@ -83,15 +82,6 @@ def test_second_try_of_a_commit_needs_nothing_of_what_was_cleared_up(commit, tmp
         config=SimpleNamespace(run=SimpleNamespace(max_dead_letters=0), write=SimpleNamespace(path="")),
     )
     assert list(Commit(f"{tmp_path}/run/attempt-1.tmp/described.json", job).process(None, {}, [], [])) == first
-
-
-def test_spills_elsewhere_are_cleared_up_before_what_says_where_they_are(commit, tmp_path):
-    spills = tmp_path / "fast" / "oblong-run-attempt-1"
-    spills.mkdir(parents=True)
-    note_spills(str(tmp_path / "run" / "attempt-1.tmp"), str(spills))
-    commit()
-    assert not spills.exists()
-    assert not (tmp_path / "run" / "attempt-1.tmp").exists()
 
 
 def test_other_attempt_at_the_same_has_lost_quietly(commit, tmp_path):

@@ -201,7 +201,8 @@ def test_tokenizer_that_is_a_folder_is_told_in_a_line(short, tmp_path, command):
     said = oblong(command, short[0], short[2], f"--tokenizer={tmp_path}/odd")
     assert said.code == 2
     assert "Traceback" not in said.out + said.err
-    assert "Is a directory" in said.out + said.err
+    told = " ".join((said.out + said.err).split())  # a table breaks lines
+    assert "tokenizer.json is a folder, a pipe or a device, and has to be a file" in told
 
 
 def test_disk_without_hard_links_is_found(examined, monkeypatch, tmp_path):
