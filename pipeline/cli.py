@@ -80,10 +80,15 @@ def make_parser() -> argparse.ArgumentParser:
     one.usage = "oblong doctor [--config FILE] [--set SECTION.KEY=VALUE]... [any Beam option]..."
     _add_configuration(one)
     one = _add(commands, "verify", "read every file of a run again; exit 3 when something differs", verify_command)
+    one.description = "Read every file of a run again, or of all generations; exit 3 when something differs."
     one.epilog = "It finds damage, not forgery: whoever can write the files can write a manifest that fits them."
-    one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
+    one.add_argument(
+        "run", metavar="RUN", help="a run's folder, its manifest.json, or the output of a corpus that grows"
+    )
     one = _add(commands, "inspect", "show a run: its totals, buckets and schema, and some rows", inspect_command)
-    one.add_argument("run", metavar="RUN", help="a run's folder or its manifest.json")
+    one.add_argument(
+        "run", metavar="RUN", help="a run's folder, its manifest.json, or the output of a corpus that grows"
+    )
     one.add_argument("--rows", type=int, default=0, metavar="N", help="decode N rows back to text (default 0)")
     one = _add(commands, "runs", "list the runs of a data set", runs_command)
     one.add_argument("output", metavar="OUTPUT", help="the write.path of the jobs")

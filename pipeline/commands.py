@@ -132,10 +132,11 @@ def _show_outcome(outcome: Any, seconds: float, *, as_json: bool) -> None:
 
 def verify_command(args: argparse.Namespace, rest: list[str]) -> int:
     """Reads a run again: `oblong verify`."""
+    from pipeline.data_set import is_data_set, verify_data_set
     from pipeline.verify import verify
 
     reach_files(rest)
-    verdict = verify(args.run)
+    verdict = verify_data_set(args.run) if is_data_set(args.run) else verify(args.run)
     if args.json:
         found = verdict._asdict()
         show_json({"ok": not verdict.problems, **{k: v for k, v in found.items() if k != "leftovers" or v}})

@@ -1,13 +1,15 @@
-"""All generations of a data set, read as one."""
+"""All generations of a data set, read as one, and read again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.generations import committed_manifests, turns_folder
+from pipeline.generations import committed_manifests, read_runs, turns_folder
 from pipeline.lineage import check_lineage
 from pipeline.manifest import FORMAT_VERSION, MANIFEST
-from transforms.arrays.errors import ConfigError
+from pipeline.printable import printable
+from pipeline.verify import Verdict, verify
+from transforms.arrays.errors import ConfigError, OblongError
 from transforms.files import exists, list_folder
 
 if TYPE_CHECKING:
@@ -52,6 +54,37 @@ def read_data_set(output: str) -> Manifest:
         "dead_letters": [_placed(one, file) for one in manifests for file in one["dead_letters"]],
         "totals": add_totals(one["totals"] for one in manifests),
     }
+
+
+def verify_data_set(output: str) -> Verdict:
+    """Reads every generation again: see `verify`; and looks whether one is missing, or a run is there that is none.
+
+    Args:
+        output: `write.path`.
+
+    Returns:
+        What was found in all of them, each difference with the folder of its run before it.
+
+    Raises:
+        ConfigError: The folder is none that a job has written to.
+        StoreError: The file system does not give it.
+    """
+    files, rows = 0, 0
+    problems: list[str] = []
+    leftovers: dict[str, int] = {}
+    runs = [run for run in read_runs(output) if run.status != "unfinished"]
+    for run in runs:
+        verdict = verify(run.folder)
+        files, rows = files + verdict.files, rows + verdict.rows
+        name = f"runs/{run.run_id}/"
+        problems += [name + problem.removeprefix(f"{run.folder}/") for problem in verdict.problems]
+        leftovers |= {name + folder: count for folder, count in verdict.leftovers.items()}
+    if all(run.status == "committed" for run in runs):
+        try:
+            check_lineage(output, committed_manifests(output))
+        except OblongError as error:
+            problems.append(printable(str(error)))
+    return Verdict(files, rows, problems, leftovers)
 
 
 def is_data_set(folder: str) -> bool:

@@ -15,7 +15,7 @@ from pipeline.execution import execute
 from pipeline.fallen import last_words
 from pipeline.increments import Increment, check_increment
 from pipeline.job import Job, next_free, prepare
-from pipeline.manifest import MANIFEST, Manifest, read_manifest
+from pipeline.manifest import MANIFEST, Manifest, read_manifest, read_whole
 from pipeline.options import Checked, check_options
 from pipeline.reach import reach
 from pipeline.resources import check_room, put_to_work
@@ -164,6 +164,9 @@ def _check_force(job: Job) -> None:
 
 
 def _what_is_there(increment: Increment) -> str:
+    if not increment.seen and not increment.young:
+        generations = count(len(increment.previous), "generation")
+        return f"no file matches read.files now, beside {generations} with rows: is a disk not mounted?"
     young = f", {count(len(increment.young), 'file')} too young to be read" if increment.young else ""
     return f"{count(increment.seen, 'file')} seen in {count(len(increment.previous), 'generation')}{young}"
 
@@ -193,7 +196,7 @@ def _finished(job: Job) -> Outcome:
 
 def _already_done(job: Job) -> Outcome:
     """Finds that the run is there; refuses one of the same name that is something else."""
-    manifest = read_manifest(job.run_folder)
+    manifest, _ = read_whole(job.run_folder)
     # A scheduler's run is done once it is committed, whatever has arrived since: that is for the next one.
     same = manifest["fingerprint"] == job.fingerprint
     if not same and (job.increment is None or manifest.get("recipe") != job.recipe):
