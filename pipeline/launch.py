@@ -19,7 +19,7 @@ from pipeline.manifest import MANIFEST, Manifest, read_manifest
 from pipeline.options import Checked, check_options
 from pipeline.reach import reach
 from pipeline.resources import check_room, put_to_work
-from transforms.arrays.errors import ConfigError
+from transforms.arrays.errors import ConfigError, OblongError
 from transforms.files import exists, use_options
 
 if TYPE_CHECKING:
@@ -136,6 +136,10 @@ def run_job(
         if not str(interrupt) and _is_committed(job):
             raise StoppedLate(job.run_folder) from None
         raise
+    except Exception:
+        if not _is_committed_for_sure(job):
+            raise
+        return _finished(job)  # what failed is a worker, or the engine, that had nothing left to do
 
 
 def _check_wait(checked: Checked, *, wait: bool) -> None:
@@ -175,6 +179,14 @@ def _what_was_chosen(checked: Checked, job: Job, workers: Workers | None, spills
 def _is_committed(job: Job) -> bool:
     path = f"{job.run_folder}/{MANIFEST}"
     return exists(path) and read_manifest(path)["attempt"] == job.attempt
+
+
+def _is_committed_for_sure(job: Job) -> bool:
+    """Whether it is; where nobody can tell, what failed before is the error."""
+    try:
+        return _is_committed(job)
+    except (OblongError, OSError):
+        return False
 
 
 def _finished(job: Job) -> Outcome:
