@@ -195,20 +195,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _answer_or_stop(arguments: Sequence[str], stop: Stop) -> int:
     """Runs the command line until it ends or is stopped, and says what the latter leaves."""
     try:
-        return _answer(arguments)
+        return _answer(arguments, stop)
     except KeyboardInterrupt as interrupt:
         commits = [*arguments[:1]] in (["run"], ["demo"])
         say("; ".join(filter(None, (stop.word, str(interrupt) or ("nothing is committed" if commits else "")))))
         return stop.code
 
 
-def _answer(arguments: Sequence[str]) -> int:
+def _answer(arguments: Sequence[str], stop: Stop) -> int:
     """Runs the command line, and says what went wrong."""
     _quiet_logs()
     # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        return _dispatch_and_flush(list(arguments))
+        return _dispatch_and_flush(list(arguments), stop)
     except ConfigError as error:
         say(_one_line(error))
         return USAGE
@@ -249,8 +249,13 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _dispatch_and_flush(arguments: list[str]) -> int:
-    code = _dispatch(arguments)
+def _dispatch_and_flush(arguments: list[str], stop: Stop) -> int:
+    try:
+        code = _dispatch(arguments)
+    except Exception as error:
+        if stop.heard:  # what fails then fails of that: a worker that has got the signal too may be heard of first
+            raise KeyboardInterrupt from error
+        raise
     sys.stdout.flush()  # here, where a reader that has gone is no defect
     return code
 

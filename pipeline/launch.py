@@ -19,7 +19,7 @@ from pipeline.manifest import MANIFEST, Manifest, read_manifest, read_whole
 from pipeline.options import Checked, check_options
 from pipeline.reach import reach
 from pipeline.resources import check_room, put_to_work
-from transforms.arrays.errors import ConfigError
+from transforms.arrays.errors import ConfigError, OblongError
 from transforms.files import exists, use_options
 
 if TYPE_CHECKING:
@@ -113,6 +113,11 @@ def run_job(
             return Outcome(None, job.run_folder, "nothing new", (_what_is_there(job.increment),))
         check_increment(config, job.increment, job.run_id)
     workers, spills = _get_ready(checked, job, say)
+    return _carry_out(checked, job, workers, spills, wait=wait)
+
+
+def _carry_out(checked: Checked, job: Job, workers: Workers | None, spills: str | None, *, wait: bool) -> Outcome:
+    """Runs the job; what is committed is done, whatever stopped it afterwards."""
     try:
         ending = execute(checked, job, workers, spills, wait=wait)
         if ending.status != "done":
@@ -122,6 +127,10 @@ def run_job(
         if not str(interrupt) and _is_committed(job):
             raise StoppedLate(job.run_folder) from None
         raise
+    except Exception:
+        if not _is_committed_for_sure(job):
+            raise
+        return _finished(job)  # what failed is a worker, or the engine, that had nothing left to do
 
 
 def _get_ready(checked: Checked, job: Job, say: Callable[[str], None] | None) -> tuple[Workers | None, str | None]:
@@ -184,6 +193,14 @@ def _what_was_chosen(checked: Checked, job: Job, workers: Workers | None, spills
 def _is_committed(job: Job) -> bool:
     path = f"{job.run_folder}/{MANIFEST}"
     return exists(path) and read_manifest(path)["attempt"] == job.attempt
+
+
+def _is_committed_for_sure(job: Job) -> bool:
+    """Whether it is; where nobody can tell, what failed before is the error."""
+    try:
+        return _is_committed(job)
+    except (OblongError, OSError):
+        return False
 
 
 def _finished(job: Job) -> Outcome:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import LATER, main, make_parser
+from pipeline.cli import LATER, _answer_or_stop, main, make_parser
+from pipeline.signals import Stop
 from tests.runs import contents, oblong, write_jsonl, write_tokenizer
 
 COMMANDS = ("run", "verify", "inspect", "runs", "gc", "demo")
@@ -287,6 +288,14 @@ def test_run_that_is_stopped_when_it_is_committed_says_so(world, tmp_path, monke
     flags = [f"--input={world}/a.jsonl", f"--tokenizer={world}/tok", f"--output={tmp_path}/out", "--run_id=x"]
     assert main(["run", *flags]) == 130
     assert capsys.readouterr().err.endswith(f"oblong: interrupted; the run is committed: {tmp_path}/out/runs/x\n")
+
+
+def test_what_fails_when_the_command_is_stopped_fails_of_that(tmp_path, capsys):
+    """A worker gets the signal too, and may be heard of before its launcher's own."""
+    stop = Stop()
+    stop.heard, stop.number = True, signal.SIGTERM
+    assert _answer_or_stop(["verify", str(tmp_path)], stop) == 143
+    assert capsys.readouterr().err == "oblong: terminated\n"
 
 
 def test_other_commands_that_are_stopped_say_nothing_of_a_commit(world, monkeypatch, capsys):
