@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.worker_processes import ended_on_demand
 from transforms.arrays.errors import JobError
 from transforms.arrays.isolate import how_it_ended
 from transforms.breadcrumbs import BEHIND, READING, TOKENIZING, WRITING, Breadcrumbs, Crumb
@@ -122,22 +123,32 @@ def watch_workers(grace: float = GRACE) -> Iterator[Fallen]:
 
     def interrupt(number: int, frame: Any) -> None:
         """Stands before the handler of the user's Ctrl-C, which may be none: shells have jobs behind them ignore it."""
+        handler = handlers[number]
+        if fallen.stopped or callable(handler):
+            end_workers()
         if fallen.stopped:
             raise KeyboardInterrupt
         if callable(handler):
             handler(number, frame)
 
     threading.excepthook = hear
-    handler = signal.signal(signal.SIGINT, interrupt) if in_main else None
+    handlers: dict[int, Any] = {}
+    if in_main and signal.getsignal(signal.SIGINT) is not None:
+        handlers[signal.SIGINT] = signal.getsignal(signal.SIGINT)
+    if in_main and callable(signal.getsignal(signal.SIGTERM)):  # else it ends the process, or nothing
+        handlers[signal.SIGTERM] = signal.getsignal(signal.SIGTERM)
     try:
-        yield fallen
+        with ended_on_demand() as end_workers:
+            for number in handlers:
+                signal.signal(number, interrupt)
+            yield fallen
     except KeyboardInterrupt:
         if not fallen.stopped:
             raise
         raise RuntimeError("a worker process died before it had begun") from None
     finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         threading.excepthook = before
         for timer in timers:
             timer.cancel()
