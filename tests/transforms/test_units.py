@@ -42,7 +42,7 @@ def test_list_is_a_line_of_json_for_each_unit(tmp_path):
 
 
 def test_list_that_is_gone_is_told(tmp_path):
-    with pytest.raises(StoreError, match=f"^{tmp_path}/none cannot be read: FileNotFoundError: "):
+    with pytest.raises(StoreError, match=f"^{tmp_path}/none cannot be read: No such file or directory; it was removed"):
         load_unit(f"{tmp_path}/none", (0, 9))
 
 

@@ -10,6 +10,7 @@ from transforms.arrays.errors import StoreError
 from transforms.filesystems.store import held_back
 from transforms.filesystems.system import REMEDIES, disk_told, refusal, spell, told_writes
 
+GONE = "No such file or directory; it was removed while it was in use: see what clears up there, and run the job again"
 FULL = "No space left on device; make room on its disk (df; df -i where files are too many), or name another place"
 
 
@@ -25,9 +26,8 @@ class NoRoom(io.RawIOBase):
 
 def test_what_is_refused_is_spelled_with_its_remedy_and_all_else_as_it_is():
     assert spell(OSError(errno.ENOSPC, "whatever a library makes of it", "a/file")) == FULL
-    assert spell(OSError(errno.ENOENT, "No such file or directory", "a")) == (
-        "FileNotFoundError: [Errno 2] No such file or directory: 'a'"
-    )
+    assert spell(OSError(errno.ENOENT, "No such file or directory", "a")) == GONE
+    assert spell(OSError(errno.EISDIR, "Is a directory", "a")) == "IsADirectoryError: [Errno 21] Is a directory: 'a'"
     assert spell(ValueError("a number")) == "ValueError: a number"
 
 
@@ -45,7 +45,9 @@ def test_refusal_without_a_name_or_by_arrow_is_found_and_the_last_counts():
     full = "OSError: [Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device\n"
     assert refusal(full) == FULL
     assert refusal(f"PermissionError: [Errno 13] Permission denied: 'x'\n{full}") == FULL
-    assert refusal("FileNotFoundError: [Errno 2] No such file or directory: 'x'") is None
+    told = "RuntimeError: FileNotFoundError: [Errno 2] No such file or directory: 'x' [while running 'Read']"
+    assert refusal(told) == GONE.replace(";", ": 'x';")
+    assert refusal("IsADirectoryError: [Errno 21] Is a directory: 'x'") is None
     assert refusal("ValueError: [Errno 28] is what it says") is None
 
 
@@ -63,7 +65,7 @@ def test_writes_without_room_are_told_with_the_file():
 
 def test_what_arrow_says_of_the_disk_is_told_like_what_python_says(tmp_path):
     with (
-        pytest.raises(StoreError, match=r"^spills cannot be read: FileNotFoundError: .*none"),
+        pytest.raises(StoreError, match=f"^spills cannot be read: {GONE}$"),
         disk_told("spills", "read"),
     ):
         pa.memory_map(str(tmp_path / "none"))
