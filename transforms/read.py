@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from transforms.arrays.errors import JobError
 from transforms.arrays.readers import CODECS, DAMAGED, READERS, Columns, Reading, Rows, Source, columns_of
-from transforms.files import check_readable, open_binary
+from transforms.files import open_binary
 from transforms.inputs import Corpus, Split, find_corpus
+from transforms.listed import check_as_listed
 from transforms.step import Step, counts, dead
 from transforms.units import Listed, Place, Unit, UnitList, load_unit, units_of
 
@@ -119,13 +120,13 @@ def _as_listed(path: str, listed: Listed, reading: Iterator[Rows]) -> Iterator[R
 
     A file that changes in between may look damaged, or whole: either way its change is what is told.
     """
-    check_readable(path, *listed)
+    check_as_listed(path, *listed)
     try:
         yield from reading
     except Exception:
-        check_readable(path, *listed)
+        check_as_listed(path, *listed)
         raise
-    check_readable(path, *listed)
+    check_as_listed(path, *listed)
 
 
 class _Meter:

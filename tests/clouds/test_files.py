@@ -7,6 +7,7 @@ from tests.clouds import LOST
 from transforms import files
 from transforms.arrays.errors import ConfigError, JobError, StoreError
 from transforms.filesystems.store import Found
+from transforms.listed import check_as_listed
 
 NAMES = ("a.jsonl", "b c#%.jsonl", "deep/a.jsonl", "deep/er/a.jsonl", "other.txt")
 
@@ -174,16 +175,16 @@ def test_input_that_changed_since_the_job_was_planned_stops_it(cloud):
     path = f"{cloud.root}/a"
     files.write_bytes(path, b"123")
     found = files.stat(path)
-    files.check_readable(path, 3, found.checksum)
+    check_as_listed(path, 3, found.checksum)
     with pytest.raises(JobError, match="had 4 bytes when the job was planned and has 3 now"):
-        files.check_readable(path, 4, found.checksum)
+        check_as_listed(path, 4, found.checksum)
     files.write_bytes(path, b"456")
     if found.checksum is not None:
         with pytest.raises(JobError, match=f"had the checksum {found.checksum} when the job was planned"):
-            files.check_readable(path, 3, found.checksum)
+            check_as_listed(path, 3, found.checksum)
     files.remove_file(path)
     with pytest.raises(JobError, match="had 3 bytes when the job was planned and is gone"):
-        files.check_readable(path, 3, found.checksum)
+        check_as_listed(path, 3, found.checksum)
 
 
 def test_bucket_that_is_not_there_is_told_in_a_sentence(cloud):

@@ -7,7 +7,7 @@ import pytest
 from apache_beam.coders import coders
 
 from pipeline import build, load_config
-from pipeline.config import Running
+from pipeline.running import Running
 from tests.runs import KEEP, some_rows, write_jsonl, write_tokenizer
 from transforms.coders import RecordBatchCoder
 
