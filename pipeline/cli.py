@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import logging
 import os
 import re
 import sys
-import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +25,7 @@ from pipeline.commands import (
     say,
     verify_command,
 )
-from pipeline.dataflow import shorten_traceback
+from pipeline.logs import quiet_logs
 from pipeline.signals import Stop, heed_signals
 from transforms.arrays.errors import ConfigError, OblongError, suggest
 
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 
 LATER = ("plan", "report")
 
-
-# Of what Beam says at INFO when it submits a job to Dataflow; the rest are pages.
-OF_USE = ("Created job", "To access", "A template was just created")
 
 EPILOG = """examples:
   oblong demo demo --run                          see it work, on a corpus made on the spot
@@ -145,33 +140,6 @@ def _add_gc(commands: Any) -> None:
     gc.add_argument("--delete", action="store_true", help="really remove; without it they are only shown")
 
 
-def _quiet_logs() -> None:
-    """Leaves warnings and errors of Beam, without those that say nothing to a user."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger().addFilter(lambda record: "apitools not found" not in record.getMessage())
-    if os.environ.get("OBLONG_DEBUG") is None:
-        # A worker's error reaches the user as one line; its traceback is for OBLONG_DEBUG=1.
-        for name in ("sdk_worker", "data_plane", "worker_handlers"):
-            logging.getLogger(f"apache_beam.runners.worker.{name}").setLevel(logging.CRITICAL)
-        for name in ("runners.common", "runners.portability", "utils.subprocess_server"):
-            logging.getLogger(f"apache_beam.{name}").setLevel(logging.CRITICAL)
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # what is tried again is no news yet
-        if threading.excepthook is threading.__excepthook__:  # nobody else looks after it
-            threading.excepthook = _say_what_threads_raise
-    # Schedulers find a job on Dataflow by what Beam says of it, and its states are all the progress there is.
-    logging.getLogger("apache_beam.runners.dataflow").setLevel(logging.INFO)
-    submitting = logging.getLogger("apache_beam.runners.dataflow.internal.apiclient")
-    submitting.addFilter(lambda record: record.levelno > logging.INFO or record.getMessage().startswith(OF_USE))
-    if os.environ.get("OBLONG_DEBUG") is None:
-        logging.getLogger("apache_beam.runners.dataflow.dataflow_runner").addFilter(shorten_traceback)
-
-
-def _say_what_threads_raise(failure: threading.ExceptHookArgs) -> None:
-    """Leaves out the threads of workers in this process that lose their engine when it is stopped after the job."""
-    if type(failure.exc_value).__module__.partition(".")[0] != "grpc":
-        threading.__excepthook__(failure)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
@@ -204,7 +172,7 @@ def _answer_or_stop(arguments: Sequence[str], stop: Stop) -> int:
 
 def _answer(arguments: Sequence[str], stop: Stop) -> int:
     """Runs the command line, and says what went wrong."""
-    _quiet_logs()
+    quiet_logs()
     # Threads of tokenizers and forks of a runner do not mix; workers are processes of their own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
@@ -218,17 +186,26 @@ def _answer(arguments: Sequence[str], stop: Stop) -> int:
     except SystemExit as leaving:  # argparse, after --help
         return int(leaving.code or DONE)
     except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
+        _let_go_of_stdout()
         return DONE
     except Exception as error:  # noqa: BLE001 - a defect: told whole, with the exit code of a failed job
         refused = _refusal(error)
         if refused is not None:
+            _let_go_of_stdout()
             say(refused)
             return FAILED
         traceback.print_exc()
         say(f"the job failed: {_one_line(error)}")
         return FAILED
+
+
+def _let_go_of_stdout() -> None:
+    """Leaves nothing for the interpreter's last flush to fail on, where stdout takes nothing any more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refusal(error: Exception) -> str | None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 
 from pipeline.increments import take_turn
-from pipeline.manifest import FORMAT_VERSION, MANIFEST, Manifest, check_laws, read_manifest, seal, totals_of
+from pipeline.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Manifest,
+    check_laws,
+    read_manifest,
+    seal,
+    tokenizer_files,
+    totals_of,
+)
 from transforms.arrays.errors import JobError
 from transforms.files import create_once, exists, list_folder, read_bytes, remove_folder, sync_below
 from transforms.step import Counts
@@ -99,7 +108,7 @@ class Commit(beam.DoFn):
             "dead_letters": self._placed(letters),
             "totals": totals,
         }
-        self._check((*manifest["files"], *manifest["dead_letters"]))
+        self._check(manifest)
         sync_below(f"{self._run_folder}/{self._attempt}")
         if manifest["generation"] is not None:
             take_turn(self._output, manifest["generation"]["number"], manifest["run_id"], self._attempt, self._scratch)
@@ -125,12 +134,15 @@ class Commit(beam.DoFn):
         """Names files from the run's folder, in order."""
         return sorted(({**file, "path": f"{self._attempt}/{file['path']}"} for file in files), key=lambda f: f["path"])
 
-    def _check(self, files: Iterable[dict[str, Any]]) -> None:
+    def _check(self, manifest: Manifest) -> None:
         """Checks that every file is there with its size, by one listing: requests for each could take an hour."""
         sizes = {found.path: found.bytes for found in list_folder(f"{self._run_folder}/{self._attempt}")}
-        for file in files:
+        for file in (*manifest["files"], *manifest["dead_letters"]):
             found = sizes.get(f"{self._run_folder}/{file['path']}")
             if found != file["bytes"]:
                 raise JobError(
                     f"{file['path']} was written with {file['bytes']} bytes and has {found}; nothing is committed"
                 )
+        for path, _ in tokenizer_files(manifest):
+            if not sizes.get(f"{self._run_folder}/{path}"):
+                raise JobError(f"{path} was written and is gone; nothing is committed")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
 from pipeline.manifest_fields import check_fields
 from transforms.arrays.errors import ConfigError, JobError
 from transforms.files import read_bytes, require_store, stat
+from transforms.tokenizer_files import CONFIG, TOKENIZER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT_VERSION = 1
 
@@ -55,6 +59,20 @@ def seal(manifest: Manifest) -> bytes:
     """
     sealed = {**manifest, "manifest_crc32c": f"{google_crc32c.value(canonical(manifest)):08x}"}
     return json.dumps(sealed, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def tokenizer_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Lists the tokenizer's files.
+
+    Args:
+        manifest: Of a run.
+
+    Yields:
+        The path of each from the run's folder, and its SHA-256.
+    """
+    for name, key in ((TOKENIZER, "sha256"), (CONFIG, "config_sha256")):
+        if manifest["tokenizer"][key] is not None:
+            yield f"{manifest['tokenizer']['path']}/{name}", manifest["tokenizer"][key]
 
 
 def read_manifest(run: str) -> Manifest:

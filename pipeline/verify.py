@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import google_crc32c
 
 from pipeline.contradictions import Claims, contradictions, read_claims
-from pipeline.manifest import ATTEMPTS, MANIFEST, folder_of, read_whole, seal
+from pipeline.manifest import ATTEMPTS, MANIFEST, folder_of, read_whole, seal, tokenizer_files
 from pipeline.printable import printable
 from pipeline.reading_back import UNREADABLE, count_letters, place_of, read_batches, told
 from pipeline.shard_rows import ShardRows
 from transforms.arrays.errors import ConfigError, JobError, OblongError, StoreError
 from transforms.arrays.facts import plain_tokenizer
 from transforms.files import list_folder, open_binary, open_copy
-from transforms.tokenizer_files import CONFIG, TOKENIZER
+from transforms.tokenizer_files import TOKENIZER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ def _compare(folder: str, manifest: Manifest) -> Verdict:
 def _strangers(sizes: dict[str, int], manifest: Manifest) -> tuple[list[str], dict[str, int]]:
     """Files in the run's folder that the manifest does not name; those of other attempts are counted apart."""
     known = {file["path"] for file in (*manifest["files"], *manifest["dead_letters"])}
-    known |= {MANIFEST, *(path for path, _ in _tokenizer_files(manifest))}
+    known |= {MANIFEST, *(path for path, _ in tokenizer_files(manifest))}
     strangers, leftovers = [], Counter[str]()
     for name in sizes:
         top, slash, _ = name.partition("/")
@@ -123,16 +123,9 @@ def _strangers(sizes: dict[str, int], manifest: Manifest) -> tuple[list[str], di
     return strangers, dict(leftovers)
 
 
-def _tokenizer_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """The tokenizer's files and their checksums."""
-    for name, key in ((TOKENIZER, "sha256"), (CONFIG, "config_sha256")):
-        if manifest["tokenizer"][key] is not None:
-            yield f"{manifest['tokenizer']['path']}/{name}", manifest["tokenizer"][key]
-
-
 def _tokenizer(folder: str, sizes: dict[str, int], manifest: Manifest) -> Iterator[str]:
     """The tokenizer's files are those that were used, and have as many tokens as is said."""
-    for path, expected in _tokenizer_files(manifest):
+    for path, expected in tokenizer_files(manifest):
         if not sizes.get(path):  # what has no bytes may be a pipe, and reading it could last for ever
             yield f"{path}: {'empty' if path in sizes else 'missing'}"
             continue

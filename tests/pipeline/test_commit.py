@@ -21,7 +21,12 @@ def commit(tmp_path):
         attempt="attempt-1", fingerprint="f", counts=COUNTS, size=3, limit=0.5, run="run", generation=None, **more
     ):
         folder = tmp_path / run
-        for path, data in (("train/b/x.parquet", b"abc"), ("train/a/y.parquet", b"abc"), (LETTERS[0]["path"], b"{}")):
+        for path, data in (
+            ("train/b/x.parquet", b"abc"),
+            ("train/a/y.parquet", b"abc"),
+            (LETTERS[0]["path"], b"{}"),
+            ("tokenizer/tokenizer.json", b"{}"),
+        ):
             (folder / attempt / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / attempt / path).write_bytes(data)
         shards = [
@@ -41,7 +46,8 @@ def commit(tmp_path):
                 run=SimpleNamespace(max_dead_letters=limit), write=SimpleNamespace(path=str(tmp_path))
             ),
         )
-        described = {"run_id": run, "attempt": attempt, "fingerprint": fingerprint, "tokenizer": {}}
+        described = {"run_id": run, "attempt": attempt, "fingerprint": fingerprint}
+        described["tokenizer"] = {"path": f"{attempt}/tokenizer", "sha256": "0", "config_sha256": None}
         described |= {"generation": generation, "recipe": "recipe"}
         known = Path(job.scratch_folder, "described.json")
         known.parent.mkdir(exist_ok=True)
@@ -177,4 +183,10 @@ def test_attempt_of_which_somebody_removed_a_file_is_not_committed(commit, tmp_p
     """As `oblong gc --older-than 0` does while the job runs."""
     with pytest.raises(JobError, match=r"attempt-1/train/b/x\.parquet was written with 3 bytes and has None"):
         commit(without="train/b/x.parquet")
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_attempt_of_which_somebody_removed_the_tokenizer_is_not_committed(commit, tmp_path):
+    with pytest.raises(JobError, match=r"attempt-1/tokenizer/tokenizer\.json was written and is gone"):
+        commit(without="tokenizer/tokenizer.json")
     assert not (tmp_path / "run" / "manifest.json").exists()
