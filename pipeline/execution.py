@@ -39,7 +39,7 @@ PLACE = re.compile(r'at |\.\.\. \d+ more|Driver stacktrace:|File "')
 
 STOPS_WITHIN = 10  # seconds that an engine gets to stop a job
 
-INTERRUPTED = re.compile(r"^KeyboardInterrupt\b", re.MULTILINE)
+INTERRUPTED = re.compile(r"^(KeyboardInterrupt|pipeline\.signals\.Stopped)\b", re.MULTILINE)
 
 
 class Ending(NamedTuple):

@@ -7,16 +7,24 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # What a user is told, by the signal that came; the exit code is 128 and its number, as a shell has it.
 STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
+AGAIN = 2.0  # seconds after which a stop that nobody has passed on comes again
+
 PATIENCE = 30.0  # seconds after a signal in which another says nothing new: what it began is still being cleared up
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; unlike what it is made of, it can be seen to be gone."""
 
 
 class Stop:
@@ -32,6 +40,7 @@ class Stop:
         self.heard = False
         self._quiet_until = 0.0
         self._ended = False
+        self._alive: weakref.ref[Stopped] | None = None  # until what was raised is gone
 
     @property
     def word(self) -> str:
@@ -53,7 +62,26 @@ class Stop:
         self.heard = True
         self._quiet_until = time.monotonic() + PATIENCE
         self.number = signal.Signals(number)
-        raise KeyboardInterrupt
+        stopped = Stopped()
+        # Where it is raised in a finalizer, say, Python drops it, and whoever was to stop goes on.
+        self._alive = weakref.ref(stopped, self._come_again)
+        try:
+            raise stopped
+        finally:
+            del stopped  # its traceback holds this frame, which would hold it
+
+    def _come_again(self, _: object) -> None:
+        """Sends the signal once more in a while, unless the command has ended by then."""
+        if self._ended:
+            return
+        timer = threading.Timer(AGAIN, self._send)
+        timer.daemon = True
+        timer.start()
+
+    def _send(self) -> None:
+        if not self._ended:
+            self._quiet_until = 0.0
+            signal.pthread_kill(threading.main_thread().ident or 0, self.number)
 
     def end(self) -> None:
         """From here on the command leaves, with the exit code it has; a signal changes nothing of that."""
@@ -90,11 +118,18 @@ def heed_signals() -> Iterator[Stop]:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, stop.hear)
     sys.stderr = cast("TextIO", _Stderr(sys.stderr, stop))
+    sys.unraisablehook = partial(_say_what_is_dropped, sys.unraisablehook)
     atexit.register(_ignore)
     try:
         yield stop
     finally:
         stop.end()
+
+
+def _say_what_is_dropped(before: Callable[[Any], Any], dropped: Any) -> None:
+    """Has Python say which exceptions it drops, but for those that come again."""
+    if not isinstance(dropped.exc_value, Stopped):
+        before(dropped)
 
 
 def _ignore() -> None:

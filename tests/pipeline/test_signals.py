@@ -16,6 +16,8 @@ def handlers(monkeypatch):
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr("atexit.register", lambda function: None)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr("pipeline.signals.AGAIN", 1e6)
     for number in before:
         signal.signal(number, signal.default_int_handler)
     yield
@@ -120,3 +122,51 @@ def test_other_threads_clear_up_as_they_are():
     thread.start()
     thread.join()
     assert failures == []
+
+
+DROPS = """
+import signal, sys, time
+from pipeline import signals
+signals.AGAIN = 0.2
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+with signals.heed_signals() as stop:
+    try:
+        Finalized()
+        print("went on", flush=True)
+        time.sleep(20)
+    except KeyboardInterrupt:
+        print("stopped", stop.word)
+        stop.end()
+"""
+
+
+def test_signal_that_python_drops_comes_again():
+    """An exception raised in a finalizer goes nowhere."""
+    done = subprocess.run([sys.executable, "-c", DROPS], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (["went on", "stopped terminated"], "", 0)
+
+
+PASSES_ON = """
+import signal, time
+from pipeline import signals
+signals.AGAIN = 0.2
+with signals.heed_signals() as stop:
+    try:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError("on its way") from interrupt
+    except RuntimeError as error:
+        time.sleep(1)
+        print(type(error.__cause__).__name__)
+    stop.end()
+    time.sleep(1)
+print("once")
+"""
+
+
+def test_signal_that_is_on_its_way_does_not_come_again():
+    done = subprocess.run([sys.executable, "-c", PASSES_ON], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (["Stopped", "once"], "", 0)
