@@ -175,7 +175,8 @@ def _wrong_ending(kill: Kill, code: int | None, err: str, *, begun: bool, struck
         return []  # Python was still on its way to the command's first line
     if code == 0:
         # The signal came when all was done, or to a worker whose work was done.
-        return [*wrong, *([] if committed else ["exit 0, and no manifest"])]
+        wrong += [] if committed else ["exit 0, and no manifest"]
+        return [f"{problem}; stderr: {err[-2000:]}" for problem in wrong]
     if kill.signal == "SIGKILL" and kill.to != "worker":
         expected = (-signal.SIGKILL, "")
     elif kill.signal in STOPPED and kill.to != "worker":
