@@ -52,7 +52,7 @@ engines: $(ENGINES)/.prism $(ENGINES)/.flink $(ENGINES)/.spark ## fetches Prism,
 test-engines: $(VENV)/.test engines ## runs the same job on every engine, some ten minutes; takes ARGS as well
 	@$(VENV)/bin/python -m pytest tests/engines $(ARGS)
 
-test-faults: $(VENV)/.test ## kills jobs at every step and at some moments, and looks at what they leave, some ten minutes; takes ARGS
+test-faults: $(VENV)/.test ## kills jobs at every step and at some moments, and looks at what they leave, some five minutes; takes ARGS
 	@$(VENV)/bin/python -m pytest tests/faults $(ARGS)
 
 faults: $(VENV)/.test ## the same for as long as you like: KILLS=1000 takes about an hour; SEED=6, ONLY='name of one'
