@@ -6,31 +6,13 @@ import time
 
 import pytest
 
+from tests.changes import halve, replace, turn_into_a_folder, write_over
 from tests.runs import oblong, some_rows, write_jsonl, write_tokenizer
-
-
-def write_over(path):
-    path.write_bytes(path.read_bytes())
-
-
-def replace(path):
-    other = path.with_name("other")
-    other.write_bytes(path.read_bytes())
-    other.replace(path)
 
 
 def grow(path):
     with path.open("ab") as stream:
         stream.write(b'{"text": "w1"}\n')
-
-
-def shrink(path):
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def turn_into_a_folder(path):
-    path.unlink()
-    path.mkdir()
 
 
 def close(path):
@@ -74,7 +56,7 @@ def changes_while_a_job_reads(run, folder, change, *more, files=20):
     ("change", "told"),
     [
         (grow, OTHER_SIZE),
-        (shrink, OTHER_SIZE),
+        (halve, OTHER_SIZE),
         (write_over, OTHER_TIME),
         (replace, OTHER_TIME),
         (os.unlink, GONE),

@@ -14,6 +14,7 @@ import zstandard
 from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 
+from tests.changes import halve, replace, turn_into_a_folder, write_over
 from tests.transforms.beam_pipelines import run
 from transforms import ReadCorpus
 from transforms.arrays.errors import JobError
@@ -187,25 +188,6 @@ def grow(path):
 
 def shrink(path):
     os.truncate(path, path.stat().st_size - 1)
-
-
-def halve(path):
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def write_over(path):
-    path.write_bytes(path.read_bytes())
-
-
-def replace(path):
-    other = path.with_name("other")
-    other.write_bytes(path.read_bytes())
-    other.replace(path)
-
-
-def turn_into_a_folder(path):
-    path.unlink()
-    path.mkdir()
 
 
 CHANGES = (grow, shrink, halve, write_over, replace, os.unlink, turn_into_a_folder)
