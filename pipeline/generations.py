@@ -64,6 +64,26 @@ def read_run(folder: str) -> Run:
         return Run(folder, "damaged")
 
 
+def run_folders(output: str) -> list[str]:
+    """Finds the runs of a data set; nothing of them is read.
+
+    Args:
+        output: `write.path`.
+
+    Returns:
+        Their folders, in order.
+
+    Raises:
+        ConfigError: The folder is none that a job has written to.
+    """
+    require_store(output, "OUTPUT")
+    runs = _runs_folder(output)
+    found = _folders_in(runs)
+    if not found and not (is_local(runs) and Path(runs).is_dir()):  # elsewhere an empty folder may be none at all
+        raise ConfigError(f"OUTPUT: {output} has no folder runs/; give the write.path of a job")
+    return found
+
+
 def read_runs(output: str) -> list[Run]:
     """Looks at the runs of a data set.
 
@@ -76,12 +96,7 @@ def read_runs(output: str) -> list[Run]:
     Raises:
         ConfigError: The folder is none that a job has written to.
     """
-    require_store(output, "OUTPUT")
-    runs = _runs_folder(output)
-    found = [read_run(f"{runs}/{name}") for name in list_subfolders(runs)]
-    if not found and not (is_local(runs) and Path(runs).is_dir()):  # elsewhere an empty folder may be none at all
-        raise ConfigError(f"OUTPUT: {output} has no folder runs/; give the write.path of a job")
-    return sorted(found, key=lambda run: (run.created or "9", run.run_id))
+    return sorted(map(read_run, run_folders(output)), key=lambda run: (run.created or "9", run.run_id))
 
 
 def list_runs(output: str) -> list[dict[str, Any]]:
@@ -118,9 +133,8 @@ def committed_manifests(output: str) -> list[Manifest]:
     Raises:
         JobError: One is damaged, or another run's, so nobody can tell what its run has read.
     """
-    runs = _runs_folder(output)
-    folders = [f"{runs}/{name}" for name in list_subfolders(runs)]
-    found = [Run(folder, "", _own_manifest(folder)) for folder in folders if exists(f"{folder}/{MANIFEST}")]
+    folders = [folder for folder in _folders_in(_runs_folder(output)) if exists(f"{folder}/{MANIFEST}")]
+    found = [Run(folder, "committed", _own_manifest(folder)) for folder in folders]
     found.sort(key=lambda run: (run.generation or 0, run.created, run.run_id))
     return [run.manifest for run in found if run.manifest is not None]
 
@@ -134,6 +148,10 @@ def _own_manifest(folder: str) -> Manifest:
             "the name of its run, or move it elsewhere"
         )
     return manifest
+
+
+def _folders_in(folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in list_subfolders(folder)]
 
 
 def _runs_folder(output: str) -> str:

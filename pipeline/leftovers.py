@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.generations import read_run, read_runs, run_folder, turns_folder
+from pipeline.generations import read_run, read_runs, run_folder, run_folders, turns_folder
 from pipeline.manifest import ATTEMPTS, MANIFEST
 from transforms.arrays.errors import ConfigError
 from transforms.files import (
@@ -24,8 +24,6 @@ from transforms.files import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from pipeline.generations import Run
 
 SPILLS = "spills_to"  # a file in an attempt's scratch folder
 TAKEN = "a generation that was taken and not committed"
@@ -68,18 +66,18 @@ def find_leftovers(output: str, older_than: float, keep_last: int | None = None)
     Raises:
         ConfigError: Runs are to go that are generations of one data set.
     """
-    runs = read_runs(output)
-    old = _not_kept(runs, output, keep_last)
-    for folder in sorted(run.folder for run in runs):
+    folders = run_folders(output)
+    old = set() if keep_last is None else _not_kept(output, keep_last)
+    for folder in folders:
         found = [_leftover(folder, "committed, but not among the last kept")] if folder in old else _left_of(folder)
         yield from (leftover for leftover in found if leftover.seconds >= older_than)
     yield from (leftover for leftover in _turns_without_run(output) if leftover.seconds >= older_than)
 
 
-def _not_kept(runs: list[Run], output: str, keep_last: int | None) -> set[str]:
+def _not_kept(output: str, keep_last: int) -> set[str]:
     """The folders of committed runs that are to go."""
-    committed = [run for run in runs if run.status == "committed"]
-    old = {run.folder for run in committed[: max(0, len(committed) - keep_last)]} if keep_last is not None else set()
+    committed = [run for run in read_runs(output) if run.status == "committed"]
+    old = {run.folder for run in committed[: max(0, len(committed) - keep_last)]}
     if old and any(run.generation for run in committed):
         raise ConfigError(
             f"--keep-last: the runs of {output} are generations of one data set; without the older ones their rows "
